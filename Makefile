@@ -1,0 +1,71 @@
+# deskhand: what one does with a clone.  `make help` lists it.
+# Everything is set up on the way: an environment in .venv with pinned, hash-checked packages, nothing else on the machine.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+VENV ?= .venv
+PREFIX ?= $(HOME)/.local
+PIP := -m pip --disable-pip-version-check --no-input
+# The first interpreter that is CPython 3.11 or newer and can make environments.
+PYTHON ?= $(shell .ci/find-python first)
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.ready-$(shell cat requirements/dev.txt pyproject.toml | cksum | tr ' ' -)
+ARGS ?=
+
+.PHONY: help demo test run install setup lint types unit newest faults acceptance bench coverage lock clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' Makefile
+
+demo: setup ## the whole product in a throw-away desk, with measured times
+	@$(BIN)/deskhand demo $(ARGS)
+
+test: setup lint types unit newest ## set up, lint, types, layers, the fast tests, also on the newest CPython here
+
+run: setup ## the daemon in the foreground on this clone, which is a desk
+	@exec $(BIN)/deskhand --desk . run $(ARGS)
+
+install: ## an own environment in PREFIX/share/deskhand and the command PREFIX/bin/deskhand
+	@.ci/install "$(PYTHON)" "$(PREFIX)"
+
+setup: $(STAMP)
+
+$(STAMP): requirements/dev.txt pyproject.toml
+	@.ci/environment "$(PYTHON)" "$(VENV)"
+	@rm -f $(VENV)/.ready-*; touch $@
+
+lint: setup ## ruff, formatting, layers
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --check --quiet . || { echo "make test: some files are not formatted; run: $(BIN)/ruff format ." >&2; exit 1; }
+	@$(BIN)/lint-imports --no-logo --config pyproject.toml
+
+types: setup ## mypy, strict
+	@$(BIN)/mypy
+
+unit: setup ## the fast tests only
+	@$(BIN)/python -m pytest -q $(ARGS)
+
+newest: setup ## the fast tests on the newest CPython found on this machine
+	@.ci/newest "$(BIN)/python" $(ARGS)
+
+faults: setup ## campaigns with signals, crashes, hostile files and full disks
+	@$(BIN)/python -m pytest -q -m faults $(ARGS)
+
+acceptance: setup ## the product as a person uses it, and every command in the docs
+	@$(BIN)/python -m pytest -q -m "acceptance or slow" $(ARGS)
+
+bench: setup ## latency and throughput on this machine
+	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script" $(ARGS); done
+
+coverage: setup ## the fast tests with the lines and branches they reach
+	@$(BIN)/python -m pytest -q --cov --cov-report=term-missing $(ARGS)
+
+lock: ## pin the newest allowed versions again (needs uv)
+	@.ci/lock
+
+clean: ## remove environments and caches, never the desk
+	@rm -rf .venv .venv-* build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .coverage .hypothesis daemon/*.egg-info
+	@find daemon tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

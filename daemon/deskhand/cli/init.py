@@ -1,0 +1,36 @@
+"""``deskhand init``: make a desk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from deskhand.cli import show
+from deskhand.cli.frame import Verb, json_option
+
+
+@click.command("init", cls=Verb)
+@click.argument("folder", required=False, type=click.Path(path_type=Path, file_okay=False), metavar="[DIR]")
+@click.option("--adopt", is_flag=True, help="Go on with a desk that was copied, moved to another machine or restored.")
+@json_option
+def init(folder: Path | None, adopt: bool, as_json: bool) -> None:
+    """Make a desk in DIR (default: here).
+
+    Nothing that is there is overwritten, so it also repairs a desk.  --adopt is for a desk that is not the one that
+    acted last: it says on record that this one goes on.  It then starts paused, and runs that must not be repeated
+    blindly are put to a person.
+    """
+    from deskhand.host.found import init as make
+
+    desk = make(Path(folder or ".").expanduser().absolute(), adopt=adopt)
+    if as_json:
+        show.emit_json({"desk": show.path(desk.root), "adopted": adopt})
+        return
+    click.echo(f"a desk: {show.path(desk.root)}")
+    if adopt:
+        click.echo("it is paused; when everything is as it should be: deskhand resume")
+        return
+    here = desk.root == Path.cwd().resolve()
+    click.echo(f"  start it:   {'' if here else f'cd {show.path(desk.root)} && '}deskhand run")
+    click.echo("  then drop:  cp FILE watch_inbox/   and see: deskhand status")

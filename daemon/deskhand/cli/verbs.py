@@ -1,0 +1,70 @@
+"""Every verb: where it is, what it does in one line, and under which heading the help lists it.
+
+Only text: listing the verbs must not import them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+
+class Entry(NamedTuple):
+    """One verb, or a group of them."""
+
+    summary: str
+    """The first line of its help."""
+    section: str = ""
+    module: str = ""
+    """In ``deskhand.cli``; the command in it has the name of the module.  Empty for a group."""
+    verbs: Mapping[str, Entry] = {}
+    """Of a group."""
+
+
+DAILY, FLOW, RECIPES, OPERATE, TRUST, SET_UP = "Daily", "Flow", "Recipes", "Operate", "Trust", "Set up"
+
+TASK: Mapping[str, Entry] = {
+    "show": Entry("Show everything that is known about a task.", module="task_show"),
+    "trace": Entry("Show every record of a task, with the time between them.", module="task_trace"),
+    "log": Entry("Show what a task's attempts printed.", module="task_log"),
+    "retry": Entry("Look again at a task that is held up, or do a finished one anew.", module="task_retry"),
+    "cancel": Entry("Stop a task and wait until it has stopped.", module="task_cancel"),
+}
+RECIPE: Mapping[str, Entry] = {
+    "new": Entry("Write a draft with every section filled in.", module="recipe_new"),
+    "check": Entry("Check drafts: everything that is wrong, with file and line.", module="recipe_check"),
+    "bless": Entry("Make a draft the next version that may run.", module="recipe_bless"),
+    "list": Entry("List the recipes and whether they may run.", module="recipe_list"),
+    "show": Entry("Show a recipe as it was blessed.", module="recipe_show"),
+}
+AUDIT: Mapping[str, Entry] = {
+    "verify": Entry("Verify the audit log and name everything that is wrong.", module="audit_verify"),
+    "show": Entry("Show records of the audit log.", module="audit_show"),
+}
+CONFIG: Mapping[str, Entry] = {
+    "show": Entry("Show every setting, its value, and where that comes from.", module="config_show"),
+    "check": Entry("Check deskhand.yaml and name everything that is wrong.", module="config_check"),
+    "set": Entry("Change one setting in deskhand.yaml.", module="config_set"),
+    "paths": Entry("Show where everything of this desk is.", module="config_paths"),
+}
+ROOT: Mapping[str, Entry] = {
+    "drop": Entry("Hand files over to the desk.", DAILY, "drop"),
+    "status": Entry("Show how the desk stands.", DAILY, "status"),
+    "tasks": Entry("List tasks.", DAILY, "tasks"),
+    "task": Entry("Look at one task, or act on it.", DAILY, verbs=TASK),
+    "approvals": Entry("List what waits for an answer.", DAILY, "approvals"),
+    "approve": Entry("Say yes to what waits; without an ID, go through all of it.", DAILY, "approve"),
+    "reject": Entry("Say no to what waits.", DAILY, "reject"),
+    "run": Entry("Run the daemon in the foreground.", FLOW, "run"),
+    "pause": Entry("Take nothing new in and start nothing new.", FLOW, "pause"),
+    "resume": Entry("End a pause.", FLOW, "resume"),
+    "recipe": Entry("Write, check, bless and read recipes.", RECIPES, verbs=RECIPE),
+    "audit": Entry("Verify and read the audit log.", TRUST, verbs=AUDIT),
+    "init": Entry("Make a desk.", SET_UP, "init"),
+    "config": Entry("Read and change the settings.", SET_UP, verbs=CONFIG),
+    "doctor": Entry("Check that everything deskhand needs is there and works.", SET_UP, "doctor"),
+    "demo": Entry("Show the whole product in a throw-away desk.", SET_UP, "demo"),
+    "help": Entry("Show the help of a verb.", SET_UP, "help"),
+}
+SECTIONS = (DAILY, FLOW, RECIPES, OPERATE, TRUST, SET_UP)
+"""Headings in the order in which the help shows them."""

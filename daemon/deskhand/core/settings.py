@@ -1,0 +1,128 @@
+"""The settings of a desk: one frozen tree, loaded once and passed down.
+
+Every field's docstring is its documentation (``docs/configuration.md`` is generated from here) and names the unit.
+Durations are seconds, sizes are bytes; ``deskhand.yaml`` may write ``200ms``, ``10m``, ``7d``, ``2GiB``.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct, field
+
+from deskhand.core.units import Bytes, PositiveBytes, PositiveSeconds, Seconds
+
+Count = Annotated[int, Meta(ge=1)]
+"""At least one."""
+
+
+class Inbox(Struct, frozen=True, forbid_unknown_fields=True):
+    """A watched folder."""
+
+    name: str
+    """Short name, `a-z0-9-`; appears in the log."""
+    path: str
+    """The folder; relative to the desk, `~` is expanded."""
+    recipe: str | None = None
+    """Recipe for everything dropped here that no routing folder or match sends elsewhere."""
+    poll: bool = False
+    """True for network mounts: scanned every `scan_interval`, files are copied, never moved."""
+    match: str = "*"
+    """Glob of the names that are taken; everything else is left alone."""
+    folders: bool = True
+    """Whether a dropped folder becomes one task; false leaves folders alone."""
+
+
+class Intake(Struct, frozen=True, forbid_unknown_fields=True):
+    """When a drop counts as finished, and what is refused."""
+
+    settle: Seconds = 0.2
+    """Seconds without change and without a writer before a copied file is taken."""
+    settle_empty: Seconds = 10.0
+    """Seconds before an empty file is taken."""
+    settle_folder: Seconds = 2.0
+    """Seconds a whole dropped folder must stay unchanged."""
+    stalled_after: PositiveSeconds = 600.0
+    """Seconds after which a drop that is still being written is shown as STALLED."""
+    max_size: PositiveBytes = 2 * 1024**3
+    """Bytes above which a drop is refused (sparse files count with their apparent size)."""
+    max_files: Count = 10_000
+    """Entries above which a dropped folder is refused."""
+    ignore: tuple[str, ...] = ()
+    """More glob patterns of names that are never taken, beside the built-in ones (`*.part`, `*.tmp`, `~$*` ...)."""
+    threads: Annotated[int, Meta(ge=1, le=64)] = 2
+    """Threads that claim, hash and fsync drops."""
+
+
+class Run(Struct, frozen=True, forbid_unknown_fields=True):
+    """How handlers run."""
+
+    workers: Annotated[int, Meta(ge=1, le=256)] = 2
+    """Tasks that may run at the same time."""
+    timeout: PositiveSeconds = 600.0
+    """Seconds an attempt may take unless the recipe says otherwise."""
+    drain: Seconds = 30.0
+    """Seconds that running attempts get to finish at SIGTERM."""
+    output_cap: Bytes = 1024**2
+    """Bytes of output kept per attempt; the rest is counted and dropped."""
+    environment: tuple[str, ...] = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "USER", "LOGNAME", "TMPDIR")
+    """Names of the environment variables that handlers get."""
+    ageing: PositiveSeconds = 300.0
+    """Seconds of waiting that are worth one step of priority, so that nothing starves."""
+    dry_run: bool = False
+    """True: no handler is started; a task that would start is parked instead and says what would have run."""
+    max_cycles: Count | None = None
+    """Ticks after which the daemon drains and stops; null = it runs until it is stopped."""
+
+
+class Approval(Struct, frozen=True, forbid_unknown_fields=True):
+    """How people are asked."""
+
+    expires_after: PositiveSeconds = 7 * 86400.0
+    """Seconds after which an unanswered request expires."""
+    notify: Literal["auto", "off"] = "auto"
+    """Desktop notice when something waits or failed; `auto` = where there is a desktop."""
+
+
+class Logs(Struct, frozen=True, forbid_unknown_fields=True):
+    """The operational log in `logs/` (the audit log has no settings)."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """Least severity that is written."""
+    max_bytes: PositiveBytes = 10 * 1024**2
+    """Bytes after which `logs/deskhand.log` is rotated."""
+    keep: Annotated[int, Meta(ge=0, le=1000)] = 5
+    """Rotated files kept."""
+
+
+class Schedule(Struct, frozen=True, forbid_unknown_fields=True):
+    """The daemon's own clockwork, cron expressions in local time."""
+
+    heartbeat: str = "*/30 * * * *"
+    """Cron times of the audit log's heartbeat (at least hourly)."""
+    rotation: str = "0 0 * * *"
+    """Cron times, in UTC, at which a new audit day is begun (the UTC date decides)."""
+    tidy: str = "15 0 * * *"
+    """Cron times at which completed tasks older than `keep_flat` move to `completed/YYYY-MM-DD/`."""
+
+
+class Settings(Struct, frozen=True, forbid_unknown_fields=True):
+    """Everything in `deskhand.yaml`."""
+
+    schema: Literal[1] = 1
+    """Version of this file's format."""
+    name: str = "desk"
+    """What people call this desk."""
+    inboxes: tuple[Inbox, ...] = (Inbox(name="main", path="watch_inbox"),)
+    """Watched folders; the first one is the desk's own."""
+    scan_interval: PositiveSeconds = 10.0
+    """Seconds between full scans; events wake the daemon in between."""
+    intake: Intake = field(default_factory=Intake)
+    run: Run = field(default_factory=Run)
+    approval: Approval = field(default_factory=Approval)
+    logs: Logs = field(default_factory=Logs)
+    schedule: Schedule = field(default_factory=Schedule)
+    keep_flat: Seconds = 7 * 86400.0
+    """Seconds that finished tasks stay directly in `completed/`."""
+    paused: bool = False
+    """Start with intake and runs paused."""

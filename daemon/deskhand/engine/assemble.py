@@ -1,0 +1,202 @@
+"""Putting a desk's engine together, in the one order that is safe, and taking it apart again.
+
+Lock, log, proof that old attempts are dead, recovery, then work: nothing is decided before the desk is ours, nothing
+runs before what ran earlier is known to be over.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+from deskhand import __version__
+from deskhand.core.clock import Clock
+from deskhand.core.log import Log
+from deskhand.core.record import Actor, Draft, Record
+from deskhand.core.settings import Settings
+from deskhand.engine.answers import Answers
+from deskhand.engine.asking import Asking
+from deskhand.engine.choosing import Choosing
+from deskhand.engine.clock import SystemClock
+from deskhand.engine.dispatcher import Dispatcher
+from deskhand.engine.effects import Effects
+from deskhand.engine.engine import Engine, Parts
+from deskhand.engine.gestures import Gestures
+from deskhand.engine.intake import Intake
+from deskhand.engine.ledger import Ledger
+from deskhand.engine.opening import open_log
+from deskhand.engine.outcomes import Outcomes
+from deskhand.engine.placement import Placement
+from deskhand.engine.reception import Reception
+from deskhand.engine.recovery import Recovery
+from deskhand.engine.runs import Runs
+from deskhand.engine.starting import Starting
+from deskhand.engine.strays import Strays
+from deskhand.engine.watcher import Watcher
+from deskhand.engine.work import Work
+from deskhand.errors import ConfigError
+from deskhand.handlers import orphans
+from deskhand.handlers.spawner import Spawner
+from deskhand.store import config_file
+from deskhand.store.attempts import Attempts
+from deskhand.store.audit_log import AuditLog
+from deskhand.store.audit_read import Filter, lines
+from deskhand.store.desk import Desk
+from deskhand.store.files import Files
+from deskhand.store.lock import DeskLock
+from deskhand.store.mounts import is_remote
+from deskhand.store.queue_folders import QueueFolders
+from deskhand.store.recipes import Recipes
+from deskhand.store.requests import Requests
+from deskhand.store.seen import Seen
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A desk that is open and ours."""
+
+    desk: Desk
+    settings: Settings
+    clock: Clock
+    engine: Engine
+    parts: Parts
+    audit: AuditLog
+
+
+@contextmanager
+def open_desk(
+    desk: Desk,
+    log: Log,
+    *,
+    ring: Callable[[], None],
+    notify: Callable[[str, str], None] = lambda title, text: None,
+    watch: bool = True,
+    work: bool = True,
+    files: Files | None = None,
+    clock: Clock | None = None,
+    adopt: Actor | None = None,
+) -> Iterator[Session]:
+    """Take the desk, recover it, and give it back at the end.
+
+    *watch*: with a watcher; *work*: attempts may be started (a command that only decides needs neither).  Raises
+    HeldError, ConfigError, IntegrityError or StoreError when the desk cannot be opened.
+    """
+    files, clock = files or Files(), clock or SystemClock()
+    settings = config_file.load(desk, os.environ).settings
+    if settings is None:
+        raise ConfigError("opening the desk", "the configuration is wrong", path=desk.config)
+    refuse_remote(desk)
+    with ExitStack() as stack:
+        folders = QueueFolders(files, desk)
+        folders.ensure()
+        stack.enter_context(DeskLock(files, desk, secrets.token_hex(4)))
+        recipes = Recipes(files, desk)
+        audit = open_log(files, desk, recipes, clock, os.environ, adopt=adopt)
+        stack.callback(audit.close)
+        recovered = orphans.reap_strangers(audit.log_id, audit.run)
+        for stranger in recovered:
+            log.warning("a process of an earlier run was ended", pid=stranger.pid, attempt=stranger.attempt)
+        ledger = Ledger(audit, lambda key: _history(desk, key))
+        recipes.refresh(ledger.book.pins)
+        seen = Seen.open(files, desk.queue, _records(desk))
+        stack.callback(seen.close)
+        parts = _parts(files, desk, settings, clock, log, audit, ledger, folders, recipes, seen, ring, notify, watch)
+        stack.callback(parts.runs.close)
+        stack.callback(parts.intake.close)
+        if parts.watcher is not None:
+            stack.callback(parts.watcher.close)
+        cut = _recover(files, desk, parts, clock.wall())
+        engine = Engine(parts)
+        if work:
+            _announce(parts, cut, audit)
+        yield Session(desk, settings, clock, engine, parts, audit)
+
+
+def refuse_remote(desk: Desk) -> None:
+    """ConfigError when the queue is on a filesystem that other machines write to."""
+    kind = is_remote(desk.queue if desk.queue.is_dir() else desk.root)
+    if kind is not None:
+        raise ConfigError(
+            "opening the desk",
+            f"queue/ is on {kind}; renames and locks are not safe there",
+            path=desk.queue,
+            hint="keep the desk on a local disk; only an inbox may be remote (`poll: true`)",
+        )
+
+
+def _history(desk: Desk, key: str) -> Iterable[Record]:
+    wanted = Filter(task=key)
+    return (record for line in lines(desk.audit, wanted) if (record := line.record) is not None)
+
+
+def _records(desk: Desk) -> Iterable[Record]:
+    return (record for line in lines(desk.audit) if (record := line.record) is not None)
+
+
+def _parts(
+    files: Files,
+    desk: Desk,
+    settings: Settings,
+    clock: Clock,
+    log: Log,
+    audit: AuditLog,
+    ledger: Ledger,
+    folders: QueueFolders,
+    recipes: Recipes,
+    seen: Seen,
+    ring: Callable[[], None],
+    notify: Callable[[str, str], None],
+    watch: bool,
+) -> Parts:
+    requests = Requests(files, desk)
+    placement = Placement(desk, folders, requests)
+    asking = Asking(requests, settings.approval.expires_after)
+    choosing = Choosing(recipes, settings)
+    answers = Answers(ledger, placement, folders, requests, recipes, asking, log)
+    dispatcher = Dispatcher(settings.run.ageing)
+    worker = Work(files, desk, recipes, Attempts(files, desk), settings.run, clock)
+    runs = Runs(worker, Spawner(audit.log_id, audit.run), ring)
+    return Parts(
+        settings=settings,
+        clock=clock,
+        log=log,
+        ledger=ledger,
+        folders=folders,
+        placement=placement,
+        recipes=recipes,
+        intake=Intake(desk, settings, files, clock, choosing.for_drop, recipes.current.ids, ring),
+        watcher=Watcher(desk, settings, ring) if watch else None,
+        reception=Reception(ledger, recipes, asking, choosing, seen.find),
+        gestures=Gestures(folders, requests),
+        answers=answers,
+        strays=Strays(ledger, placement, folders, answers),
+        outcomes=Outcomes(ledger, placement, recipes, asking, log),
+        dispatcher=dispatcher,
+        starting=Starting(ledger, dispatcher, recipes, placement, asking, log, settings.run.workers),
+        runs=runs,
+        effects=Effects(ledger, placement, dispatcher, runs, seen, log, notify),
+    )
+
+
+def _recover(files: Files, desk: Desk, parts: Parts, now: float) -> int:
+    recovery = Recovery(
+        desk, parts.ledger, parts.placement, parts.folders, Attempts(files, desk), parts.outcomes, parts.log
+    )
+    cut = recovery.run(now)
+    for task in parts.ledger.tasks.values():
+        parts.dispatcher.add(task)
+    return cut
+
+
+def _announce(parts: Parts, cut: int, audit: AuditLog) -> None:
+    fields = {
+        "version": __version__,
+        "pid": os.getpid(),
+        "unfinished": len(parts.ledger.tasks),
+        "recovered": cut,
+        "reason": None if audit.recovered is None else "the log's torn end was cut off",
+    }
+    parts.ledger.note(Draft("daemon.started", fields))

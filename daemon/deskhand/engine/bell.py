@@ -1,0 +1,43 @@
+"""What wakes the deciding thread.
+
+A socket pair instead of a lock and a condition: a signal handler may ring while the very same thread is waiting, which
+would deadlock on a lock.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+
+
+class Bell:
+    """Rung from any thread or signal handler, waited for by one; a ring before the wait is not lost."""
+
+    def __init__(self) -> None:
+        self._ours, self._theirs = socket.socketpair()
+        self._ours.setblocking(False)
+        self._theirs.setblocking(False)
+
+    def ring(self) -> None:
+        """Wake the waiting thread, now or at its next wait."""
+        try:
+            self._theirs.send(b"\0")
+        except OSError:
+            return  # full: it is rung already; closed: nobody waits any more
+
+    def wait(self, timeout: float) -> bool:
+        """Sleep until rung or for *timeout* seconds; whether it was rung."""
+        ready, _, _ = select.select([self._ours], [], [], timeout)
+        if not ready:
+            return False
+        try:
+            while self._ours.recv(4096):
+                continue
+        except BlockingIOError:
+            pass
+        return True
+
+    def close(self) -> None:
+        """Release the sockets."""
+        self._ours.close()
+        self._theirs.close()

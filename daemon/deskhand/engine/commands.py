@@ -1,0 +1,193 @@
+"""What a person or a program can ask the running daemon for, carried out by the deciding thread.
+
+A command is a verb with plain arguments; the answer is plain data.  The same table serves the control socket and the
+command line when no daemon runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any
+
+import msgspec
+from msgspec import Struct, field
+
+from deskhand.core.event import Answer, Cancel
+from deskhand.core.recipe import Pin
+from deskhand.core.record import Actor, Draft
+from deskhand.core.state import ASKING, State
+from deskhand.core.task import Task
+from deskhand.engine.engine import Engine
+from deskhand.errors import DeskhandError, UsageError, WaitingError
+
+Reply = dict[str, Any]
+
+
+class Command(Struct, frozen=True):
+    """A verb and who says it."""
+
+    verb: str
+    actor: Actor
+    arguments: dict[str, Any] = field(default_factory=dict)
+
+
+class Commands:
+    """Carries out commands between two ticks."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._waiting: dict[str, list[tuple[Future[Reply], bool]]] = {}
+        self._verbs: dict[str, Callable[[Command, float], Reply | Future[Reply]]] = {
+            "ping": lambda command, now: {},
+            "status": lambda command, now: engine.status(),
+            "pause": self._pause,
+            "resume": self._resume,
+            "scan": self._scan,
+            "wait": self._wait,
+            "cancel": self._cancel,
+            "retry": self._retry,
+            "approve": self._approve,
+            "reject": self._reject,
+            "happened": self._happened,
+            "bless": self._bless,
+            "note": self._note,
+        }
+
+    def carry_out(self, command: Command, now: float) -> Reply | Future[Reply]:
+        """The answer, or a promise of one.  DeskhandError when it cannot be done."""
+        verb = self._verbs.get(command.verb)
+        if verb is None:
+            raise UsageError("command", f"the daemon does not know {command.verb!r}")
+        return verb(command, now)
+
+    def settle(self) -> None:
+        """Keep the promises that can be kept now."""
+        for key in list(self._waiting):
+            state, settled = self._standing(key)
+            kept = []
+            for promise, to_the_end in self._waiting[key]:
+                if state is None or settled is True or (settled is None and not to_the_end):
+                    promise.set_result({"key": key, "state": state, "reason": self._reason(key)})
+                else:
+                    kept.append((promise, to_the_end))
+            if kept:
+                self._waiting[key] = kept
+            else:
+                del self._waiting[key]
+
+    def give_up(self, error: DeskhandError) -> None:
+        """Break every promise: the daemon stops."""
+        for promises in self._waiting.values():
+            for promise, _ in promises:
+                promise.set_exception(error)
+        self._waiting.clear()
+
+    def _standing(self, key: str) -> tuple[str | None, bool | None]:
+        """State, and whether that is the end (True), needs a person (None) or is under way (False)."""
+        task = self._engine.ledger.tasks.get(key)
+        if task is None:
+            state = self._engine.ledger.final_state(key)
+            return state, state is not None and state != State.STARTED
+        if task.terminal:
+            return task.state, not task.undelivered
+        return task.state, None if task.state in (*ASKING, State.PARKED, State.BLOCKED) else False
+
+    def _reason(self, key: str) -> str | None:
+        task = self._engine.ledger.tasks.get(key)
+        return None if task is None else task.reason
+
+    def _task(self, command: Command) -> Task:
+        key = str(command.arguments.get("key", ""))
+        task = self._engine.ledger.tasks.get(key)
+        if task is None:
+            raise UsageError(command.verb, f"no unfinished task {key}", hint="deskhand tasks --state unfinished")
+        return task
+
+    def _pause(self, command: Command, now: float) -> Reply:
+        drain = bool(command.arguments.get("drain"))
+        draft = {"actor": msgspec.to_builtins(command.actor), "reason": "drain" if drain else "asked"}
+        self._engine.ledger.note(Draft("desk.paused", draft))
+        self._engine.apply_pause()
+        return {"paused": self._engine.ledger.book.paused}
+
+    def _resume(self, command: Command, now: float) -> Reply:
+        actor = msgspec.to_builtins(command.actor)
+        self._engine.ledger.note(Draft("desk.resumed", {"actor": actor, "reason": "asked"}))
+        self._engine.apply_pause()
+        return {"paused": "no"}
+
+    def _scan(self, command: Command, now: float) -> Reply:
+        self._engine.scan_everything()
+        return {}
+
+    def _wait(self, command: Command, now: float) -> Future[Reply]:
+        promise: Future[Reply] = Future()
+        key = str(command.arguments["key"])
+        self._waiting.setdefault(key, []).append((promise, bool(command.arguments.get("to_the_end"))))
+        return promise
+
+    def _cancel(self, command: Command, now: float) -> Reply | Future[Reply]:
+        task = self._task(command)
+        reason = command.arguments.get("reason")
+        if task.state is State.STARTED:
+            self._engine.stop_attempt(task, command.actor, reason, force=bool(command.arguments.get("force")))
+        else:
+            decision = self._engine.ledger.decide(task, Cancel(command.actor, reason), now)
+            if decision.refusal:
+                raise UsageError("cancel", decision.refusal)
+        promise = self._wait(command, now)
+        self._waiting[task.key][-1] = (promise, True)
+        return promise
+
+    def _retry(self, command: Command, now: float) -> Reply:
+        task = self._task(command)
+        if task.state is State.IN_DOUBT:
+            return self._answer(task, command, "approved", task.digest, now)
+        if task.state in (State.PARKED, State.BLOCKED):
+            return self._engine.try_again(task, now)
+        raise UsageError("retry", f"the task is {task.state}", hint="only parked, blocked, in-doubt or finished tasks")
+
+    def _approve(self, command: Command, now: float) -> Reply:
+        task = self._task(command)
+        return self._answer(task, command, "approved", command.arguments.get("digest"), now)
+
+    def _reject(self, command: Command, now: float) -> Reply:
+        task = self._task(command)
+        return self._answer(task, command, "rejected", task.digest, now)
+
+    def _happened(self, command: Command, now: float) -> Reply:
+        task = self._task(command)
+        return self._answer(task, command, "happened", command.arguments.get("digest"), now)
+
+    def _answer(self, task: Task, command: Command, verdict: Any, digest: str | None, now: float) -> Reply:
+        if task.state not in ASKING:
+            raise UsageError(command.verb, f"nothing is asked: the task is {task.state}")
+        reason = command.arguments.get("reason")
+        decision = self._engine.ledger.decide(task, Answer(verdict, digest or "", command.actor, reason), now)
+        if decision.refusal:
+            raise WaitingError(
+                command.verb, decision.refusal, hint=f"read it again: deskhand task show {task.key[-6:]}"
+            )
+        return {"key": task.key, "state": decision.drafts[-1].type.removeprefix("task.")}
+
+    def _bless(self, command: Command, now: float) -> Reply:
+        arguments = command.arguments
+        pin = msgspec.convert(arguments["recipe"], Pin)
+        fields = {
+            "recipe": msgspec.to_builtins(pin),
+            "actor": msgspec.to_builtins(command.actor),
+            "purpose": arguments["purpose"],
+            "reason": arguments.get("reason"),
+            "previous": arguments.get("previous"),
+        }
+        self._engine.bless(
+            Draft("recipe.blessed", {name: value for name, value in fields.items() if value is not None})
+        )
+        return {"recipe": pin.id, "version": pin.version}
+
+    def _note(self, command: Command, now: float) -> Reply:
+        """A change of configuration, for the record."""
+        fields = {**command.arguments, "actor": msgspec.to_builtins(command.actor)}
+        self._engine.ledger.note(Draft("config.changed", fields))
+        return {}

@@ -1,0 +1,125 @@
+"""What is done on disk and to handlers once decisions are durable."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+
+from msgspec import Struct
+
+from deskhand.core.log import Log
+from deskhand.core.state import ASKING, State
+from deskhand.core.task import Task
+from deskhand.engine.dispatcher import Dispatcher
+from deskhand.engine.ledger import Change, Ledger
+from deskhand.engine.placement import Placement
+from deskhand.engine.runs import Runs
+from deskhand.store.seen import Seen
+
+TROUBLE = frozenset({State.FAILED, State.QUARANTINED, State.LOST})
+RECENT = 10
+"""Finished tasks that are remembered for the status note."""
+
+
+class Ended(Struct, frozen=True):
+    """A task that is over."""
+
+    id: str
+    at: float
+    """Epoch seconds."""
+    recipe: str
+    reason: str
+
+
+class Effects:
+    """Carries out a committed batch.  Every effect can be repeated; recovery does nothing else."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        placement: Placement,
+        dispatcher: Dispatcher,
+        runs: Runs,
+        seen: Seen,
+        log: Log,
+        notify: Callable[[str, str], None],
+    ) -> None:
+        self._ledger = ledger
+        self._placement = placement
+        self._dispatcher = dispatcher
+        self._runs = runs
+        self._seen = seen
+        self._log = log
+        self._notify = notify
+        self.missing: dict[str, tuple[str, ...]] = {}
+        """Key -> files of an unfinished task that are nowhere; the next tick decides about it."""
+        self.completed: deque[Ended] = deque(maxlen=RECENT)
+        """Newest first."""
+        self.failed: deque[Ended] = deque(maxlen=RECENT)
+        """Failed, quarantined or lost, newest first."""
+
+    def carry_out(self, changes: Iterable[Change]) -> None:
+        """Move files first, then start attempts and deliveries."""
+        completed = []
+        for change in changes:
+            self._tell(change)
+            self.place(change)
+            task = change.after
+            if change.attempt and task.state is State.STARTED:
+                self._runs.start(task, self._placement.identifier(task.key))
+            elif task.undelivered:
+                self._runs.deliver(task, self._placement.identifier(task.key))
+            if task.state is State.COMPLETED and (change.before is None or change.before.state is not State.COMPLETED):
+                completed.append((task.input_sha256, task.key))
+            self._dispatcher.add(task)
+        if completed:
+            self._seen.add(completed)
+
+    def place(self, change: Change) -> None:
+        """Bring one task's files where its state says; what fails now is tried again."""
+        task = change.after
+        try:
+            missing = self._placement.follow(change)
+        except OSError as error:
+            self._placement.behind.add(task.key)
+            self._log.warning("files of a task cannot be moved yet", task=task.key, cause=str(error))
+            return
+        self._settled(task, missing)
+
+    def retry(self) -> None:
+        """Try again what could not be moved."""
+        for key in list(self._placement.behind):
+            task = self._ledger.tasks.get(key) or self._ledger.ended.get(key)
+            if task is None:
+                self._placement.forget(key)
+                continue
+            try:
+                missing = self._placement.repair(task)
+            except OSError as error:
+                self._log.debug("still not possible", task=key, cause=str(error))
+                continue
+            self._placement.behind.discard(key)
+            self._settled(task, missing)
+
+    def _settled(self, task: Task, missing: tuple[str, ...]) -> None:
+        if task.terminal and not task.undelivered:
+            self._placement.forget(task.key)
+            self._ledger.ended.pop(task.key, None)
+        elif missing:
+            self.missing[task.key] = missing
+
+    def _tell(self, change: Change) -> None:
+        task = change.after
+        if change.before is not None and change.before.state is task.state:
+            return
+        identifier = self._placement.identifier(task.key)
+        recipe = "" if task.pin is None else task.pin.id
+        self._log.info(f"task {task.state}", task=identifier, recipe=recipe, reason=task.reason)
+        ended = Ended(identifier, task.since, recipe, task.reason or "")
+        if task.state in ASKING:
+            self._notify("deskhand asks", f"{identifier} waits for your answer")
+        elif task.state is State.COMPLETED:
+            self.completed.appendleft(ended)
+        elif task.state in TROUBLE:
+            self.failed.appendleft(ended)
+            self._notify(f"deskhand: task {task.state}", f"{identifier}: {task.reason or ''}")

@@ -1,0 +1,332 @@
+"""The tick: read what happened, decide all of it, record and sync once, then act.
+
+The engine runs on one thread.  Others hand in facts through queues and ring the bell; they never decide.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from deskhand.core.clock import Clock
+from deskhand.core.event import Damage, Expire
+from deskhand.core.log import Log
+from deskhand.core.names import visible
+from deskhand.core.record import Actor, Draft
+from deskhand.core.settings import Settings
+from deskhand.core.state import STARTABLE, State
+from deskhand.core.task import Task
+from deskhand.engine.answers import Answers, name_hash
+from deskhand.engine.dispatcher import Dispatcher
+from deskhand.engine.effects import Effects
+from deskhand.engine.gestures import Gestures
+from deskhand.engine.intake import Intake
+from deskhand.engine.ledger import Ledger, counts
+from deskhand.engine.outcome import Finished, Handed
+from deskhand.engine.outcomes import Outcomes
+from deskhand.engine.placement import Placement
+from deskhand.engine.reception import Reception
+from deskhand.engine.runs import Runs
+from deskhand.engine.starting import Starting
+from deskhand.engine.strays import Strays
+from deskhand.engine.watcher import Watcher
+from deskhand.errors import DeskhandError, StoreError
+from deskhand.store.queue_folders import QueueFolders
+from deskhand.store.recipes import Recipes
+
+CLOCK_STEP = 5.0
+"""Seconds by which the wall clock may drift from the monotonic one before that is put on record."""
+LARGE_STEP = 86_400.0
+"""Seconds; after a larger jump nothing expires until a person confirms."""
+RETRY_PAUSE = 1.0
+"""Seconds until a refused commit or an unclear gesture is looked at again."""
+DELIVERY_PAUSE = 30.0
+"""Seconds until a failed delivery is tried again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Everything a tick works with; put together by ``engine.assemble``."""
+
+    settings: Settings
+    clock: Clock
+    log: Log
+    ledger: Ledger
+    folders: QueueFolders
+    placement: Placement
+    recipes: Recipes
+    intake: Intake
+    watcher: Watcher | None
+    reception: Reception
+    gestures: Gestures
+    answers: Answers
+    strays: Strays
+    outcomes: Outcomes
+    dispatcher: Dispatcher
+    starting: Starting
+    runs: Runs
+    effects: Effects
+
+
+class Engine:
+    """One desk at work."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._ = parts
+        self.ledger = parts.ledger
+        self._look = True
+        self._next_scan = 0.0
+        self._stuck_until = 0.0
+        self._deliver_again: dict[str, float] = {}
+        self._wall = parts.clock.wall()
+        self._mono = self._seconds()
+        self._starts = True
+        self.apply_pause()
+
+    def _seconds(self) -> float:
+        return self._.clock.monotonic_ns() / 1e9
+
+    # -- the tick ----------------------------------------------------------------------------------------------
+
+    def look(self) -> None:
+        """Something changed in a folder (called from any thread): read the folders at the next tick."""
+        self._look = True
+
+    def scan_everything(self) -> None:
+        """Do the full scan at the next tick."""
+        self._next_scan = 0.0
+
+    def tick(self) -> None:
+        """One batch.  StoreError is handled here (it waits); FsyncError and IntegrityError end the daemon."""
+        now, mono = self._.clock.wall(), self._seconds()
+        if not self._commit(mono):
+            return
+        self._check_clock(now, mono)
+        self._rotate()
+        full, look = mono >= self._next_scan, self._look
+        self._look = False
+        if full:
+            self._next_scan = mono + self._.settings.scan_interval
+            self._full_scan(now, mono)
+        if full or look or self._due(self._.intake.next_due(), mono):
+            self._take_drops(mono)
+        self._receive(now)
+        if full or look or self._.gestures.unclear:
+            self._read_gestures(now, mono)
+        self._hear_workers(now, mono)
+        self._lost(now)
+        if self._starts and self.ledger.book.paused != "all":
+            self._.starting.start_due(self._.runs.running(), now)
+        self._commit(mono)
+
+    def _commit(self, mono: float) -> bool:
+        """Make the batch durable and act on it; False when the disk refuses, and nothing was acted on."""
+        try:
+            changes = self.ledger.commit()
+        except StoreError as error:
+            if mono >= self._stuck_until:
+                self._.log.error("the audit log cannot be written; everything waits", cause=error.sentence)
+                self._stuck_until = mono + 60.0
+            self._.intake.pause()
+            return False
+        if self._stuck_until:
+            self._stuck_until = 0.0
+            self._.log.info("the audit log can be written again")
+            self.apply_pause()
+        self._.effects.carry_out(changes)
+        return True
+
+    @staticmethod
+    def _due(moment: float | None, now: float) -> bool:
+        return moment is not None and moment <= now
+
+    def next_wake(self) -> float:
+        """Seconds until the next tick is due without anybody ringing."""
+        mono, now = self._seconds(), self._.clock.wall()
+        moments = [self._next_scan - mono]
+        due = self._.intake.next_due()
+        if due is not None:
+            moments.append(due - mono)
+        start = self._.dispatcher.next_due()
+        if start is not None and self.ledger.book.paused != "all":
+            moments.append(start - now)
+        if self._.gestures.unclear or self.ledger.dirty:
+            moments.append(RETRY_PAUSE)
+        moments += [moment - mono for moment in self._deliver_again.values()]
+        return max(0.0, min(moments))
+
+    # -- reading -----------------------------------------------------------------------------------------------
+
+    def _full_scan(self, now: float, mono: float) -> None:
+        self._.folders.ensure()
+        self._.effects.retry()
+        self._.strays.look(self._.runs.keys(), now)
+        if not self.ledger.book.clock_unconfirmed:
+            for task in list(self.ledger.tasks.values()):
+                if task.state is State.WAITING and task.expires is not None and now >= task.expires:
+                    self.ledger.decide(task, Expire(), now)
+        for key, moment in list(self._deliver_again.items()):
+            if moment <= mono:
+                del self._deliver_again[key]
+                undelivered = self.ledger.tasks.get(key)
+                if undelivered is not None and undelivered.undelivered:
+                    self._.runs.deliver(undelivered, self._.placement.identifier(key))
+
+    def _take_drops(self, mono: float) -> None:
+        moved = set()
+        if self._.watcher is not None:
+            for change in self._.watcher.supervise():
+                fields = {"inbox": change.inbox, "reason": change.reason}
+                self.ledger.note(Draft("watch.degraded" if change.degraded else "watch.restored", fields))
+                self._.log.warning(change.reason, inbox=change.inbox)
+            moved = self._.watcher.moved()
+        self._.intake.scan(moved)
+        for refused in self._.intake.problems():
+            fields = {
+                "inbox": refused.inbox,
+                "name_sha256": name_hash(refused.name),
+                "reason": refused.reason,
+                "bytes": refused.bytes,
+            }
+            self.ledger.note(Draft("drop.refused", fields))
+            self._.log.warning("drop refused", name=visible(refused.name), reason=refused.reason)
+
+    def _receive(self, now: float) -> None:
+        for accepted in self._.intake.collect():
+            identifier = accepted.task_file.id
+            names = (f"{identifier}.task.json", accepted.task_file.input)
+            self._.placement.adopt(identifier, names)
+            self._.reception.receive(accepted, now)
+
+    def _read_gestures(self, now: float, mono: float) -> None:
+        if self._.gestures.changed():
+            for gesture in self._.gestures.look(self.ledger.tasks, mono):
+                self._.answers.handle(gesture, now)
+
+    def _hear_workers(self, now: float, mono: float) -> None:
+        ended: set[str] = set()
+        for report in self._.runs.reports():
+            if isinstance(report, Finished):
+                self._.outcomes.finished(report, now)
+                ended.add(report.key)
+            elif isinstance(report, Handed) and not self._.outcomes.handed(report, now):
+                self._deliver_again[report.key] = mono + DELIVERY_PAUSE
+        if ended:
+            self._unblock(now)
+
+    def _unblock(self, now: float) -> None:
+        """Something ended: what waited for it may go on."""
+        for task in list(self.ledger.tasks.values()):
+            if task.state is State.BLOCKED and self._.reception.blocked(task) is None:
+                self._route(task, now)
+
+    def _route(self, task: Task, now: float) -> None:
+        try:
+            self._.reception.route(task, self._.placement.task_file(task), now)
+        except DeskhandError as error:
+            self.ledger.decide(task, Damage("quarantined", error.sentence), now)
+
+    def _lost(self, now: float) -> None:
+        for key, names in list(self._.effects.missing.items()):
+            del self._.effects.missing[key]
+            task = self.ledger.tasks.get(key)
+            if task is not None and not task.terminal:
+                self.ledger.decide(task, Damage("lost", "its files vanished", names), now)
+
+    # -- time --------------------------------------------------------------------------------------------------
+
+    def _check_clock(self, now: float, mono: float) -> None:
+        step = (now - self._wall) - (mono - self._mono)
+        if abs(step) > CLOCK_STEP:
+            large = abs(step) > LARGE_STEP
+            fields = {"step_s": round(step, 3), "before": self._wall, "after": now, "confirmed": not large}
+            self.ledger.note(Draft("log.clock_step", fields))
+            self._.log.warning("the clock was set", seconds=round(step, 1))
+        self._wall, self._mono = now, mono
+
+    def _rotate(self) -> None:
+        """Begin a new day, unless files of finished tasks still have to be moved: a snapshot forgets them."""
+        if self.ledger.log.rotation_due() and not self._.placement.behind and not self.ledger.dirty:
+            self._.folders.sync()
+            self.ledger.rotate()
+
+    def heartbeat(self, uptime: float) -> None:
+        """Put on record that the daemon is alive."""
+        standing = counts(self.ledger.tasks.values())
+        fields = {
+            "uptime_s": round(uptime),
+            "unfinished": len(self.ledger.tasks),
+            "running": len(self._.runs.keys()),
+            "waiting": standing.get(State.WAITING, 0),
+        }
+        self.ledger.note(Draft("log.heartbeat", fields))
+
+    # -- what commands ask for ---------------------------------------------------------------------------------
+
+    def apply_pause(self) -> None:
+        """Let the intake follow what the log says about a pause."""
+        if self.ledger.book.paused == "no":
+            self._.intake.resume()
+        else:
+            self._.intake.pause()
+        self._look = True
+
+    def stop_starting(self) -> None:
+        """Begin no more attempts in this run of the daemon."""
+        self._starts = False
+
+    def tidy(self) -> None:
+        """Move completed tasks that are older than `keep_flat` into folders by day."""
+        try:
+            self._.folders.file_by_day(self._.clock.wall() - self._.settings.keep_flat)
+        except OSError as error:
+            self._.log.warning("completed tasks cannot be filed by day", cause=str(error))
+
+    def stop_attempt(self, task: Task, actor: Actor, reason: str | None, *, force: bool) -> None:
+        """End a running attempt; its end is reported like any other."""
+        self._.outcomes.cancelled_by[task.key] = (actor, reason)
+        self._.runs.stop(task.key, force=force)
+
+    def try_again(self, task: Task, now: float) -> dict[str, Any]:
+        """Look again at a parked or blocked task, with the recipes as they are now."""
+        before = task.seq
+        self._route(task, now)
+        after = self.ledger.tasks.get(task.key, task)
+        return {"key": after.key, "state": after.state, "changed": after.seq != before, "reason": after.reason}
+
+    def ask_again_everything(self, why: str) -> None:
+        """Put every task that could be started, and must not be repeated blindly, to a person."""
+        now = self._.clock.wall()
+        for task in list(self.ledger.tasks.values()):
+            if task.state in STARTABLE:
+                self._.starting.ask_unless_idempotent(task, why, now)
+
+    def bless(self, draft: Draft) -> None:
+        """Record a blessed recipe and use it from now on."""
+        self.ledger.note(draft)
+        self._.recipes.refresh(self.ledger.book.pins)
+        self._.intake.recipe_ids = self._.recipes.current.ids
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing can run now: what is left waits for people, for a time, or for something else."""
+        return (
+            self._.intake.idle
+            and self._.intake.next_due() is None
+            and not self._.runs.busy
+            and not self._.dispatcher.waiting()
+            and not self._deliver_again
+            and not self.ledger.dirty
+        )
+
+    def status(self) -> dict[str, Any]:
+        """What only the living daemon knows, as plain data."""
+        return {
+            "paused": self.ledger.book.paused,
+            "states": counts(self.ledger.tasks.values()),
+            "running": sorted(self._.runs.keys()),
+            "stalled": [visible(entry.name) for entry in self._.intake.stalled()],
+            "watching": "scan only" if self._.watcher is None else self._.watcher.mode,
+            "clock_unconfirmed": self.ledger.book.clock_unconfirmed,
+            "stuck": self.ledger.dirty,
+        }

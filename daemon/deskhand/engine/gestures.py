@@ -1,0 +1,166 @@
+"""What people did in ``approvals/``: reading renames as answers.
+
+A gesture counts only when the file's bytes are those that were asked, or when it says no.  Everything else has no
+effect and is reported once, with a hint.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from deskhand.core.names import GESTURES, OWN_PARTS, Member, Part, gesture_hint, is_id, key_of, member
+from deskhand.core.record import Actor
+from deskhand.core.state import ASKING
+from deskhand.core.task import Task
+from deskhand.store.queue_folders import QueueFolders
+from deskhand.store.requests import Requests
+
+HALF_WRITTEN = 2.0
+"""Seconds a gesture whose content is not what was asked may still be a copy under way."""
+
+
+class Answered(Struct, frozen=True):
+    """The request of task *key* was answered."""
+
+    key: str
+    verdict: str
+    digest: str
+    actor: Actor
+    reason: str | None = None
+
+
+class Edited(Struct, frozen=True):
+    """The request was changed before it was renamed; *data* is what it says now."""
+
+    key: str
+    name: str
+    data: bytes
+
+
+class Deleted(Struct, frozen=True):
+    """The request is gone without an answer."""
+
+    key: str
+
+
+class Ignored(Struct, frozen=True):
+    """A name that looks like an answer but is none; *put_back* is the name to give it again, if it is a task's file."""
+
+    name: str
+    reason: str
+    key: str | None = None
+    put_back: str | None = None
+
+
+class Foreign(Struct, frozen=True):
+    """Something that does not belong to any task the log knows."""
+
+    name: str
+
+
+Gesture = Answered | Edited | Deleted | Ignored | Foreign
+
+
+class Gestures:
+    """Reads ``approvals/`` when something changed there."""
+
+    def __init__(self, folders: QueueFolders, requests: Requests) -> None:
+        self._folders = folders
+        self._requests = requests
+        self._told: set[str] = set()
+        self._unclear: dict[str, float] = {}
+        self._seen = -1
+
+    @property
+    def unclear(self) -> bool:
+        """Whether something has to be looked at again shortly although the folder does not change."""
+        return bool(self._unclear)
+
+    def changed(self) -> bool:
+        """Whether the folder has changed since the last look, or something in it was not clear yet."""
+        return self._folders.modified("approvals") != self._seen or self.unclear
+
+    def look(self, tasks: Mapping[str, Task], mono: float) -> list[Gesture]:
+        """Read the folder.  *mono* is seconds of a clock that never goes back."""
+        self._seen = self._folders.modified("approvals")
+        found: list[Gesture] = []
+        by_task: dict[str, list[Member]] = defaultdict(list)
+        names = set()
+        for name in self._folders.names("approvals"):
+            names.add(name)
+            part = member(name)
+            if part is None or part.part is Part.UNKNOWN:
+                found += self._strange(name, part, tasks)
+            else:
+                by_task[part.id].append(part)
+        for identifier, parts in by_task.items():
+            found += self._of_task(identifier, parts, tasks.get(key_of(identifier)), mono)
+        asked = {key_of(identifier) for identifier, parts in by_task.items() if any(p.part in GESTURES for p in parts)}
+        found += [Deleted(key) for key, task in tasks.items() if task.state in ASKING and key not in asked]
+        self._told &= names
+        self._unclear = {name: since for name, since in self._unclear.items() if name in names}
+        return found
+
+    def _of_task(self, identifier: str, parts: list[Member], task: Task | None, mono: float) -> list[Gesture]:
+        answers = {part.part: part.name for part in parts if part.part in GESTURES and part.part is not Part.REQUEST}
+        if task is None:
+            own = [Foreign(part.name) for part in parts if part.part in OWN_PARTS or part.part is Part.REQUEST]
+            return [
+                *own,
+                *(
+                    self._ignored(name, "no task with this id is waiting")
+                    for name in answers.values()
+                    if self._new(name)
+                ),
+            ]
+        if task.state not in ASKING:
+            spare = [*answers.values(), *(part.name for part in parts if part.part is Part.REQUEST)]
+            reason = f"nothing is asked any more: the task is {task.state}"
+            return [self._ignored(name, reason, task.key) for name in spare if self._new(name)]
+        if Part.REJECTED in answers:
+            return [self._answered(task, "rejected", answers[Part.REJECTED])]
+        for part, verdict in ((Part.HAPPENED, "happened"), (Part.APPROVED, "approved")):
+            if part in answers:
+                return self._yes(task, verdict, answers[part], mono)
+        return []
+
+    def _yes(self, task: Task, verdict: str, name: str, mono: float) -> list[Gesture]:
+        data = self._requests.read(name)
+        if data is not None and hashlib.sha256(data).hexdigest() == task.digest:
+            self._unclear.pop(name, None)
+            return [self._answered(task, verdict, name)]
+        if mono - self._unclear.setdefault(name, mono) < HALF_WRITTEN:
+            return []
+        self._unclear.pop(name, None)
+        return [Edited(task.key, name, data or b"")]
+
+    def _answered(self, task: Task, verdict: str, name: str) -> Answered:
+        actor = Actor(kind="person", via="rename", uid=self._requests.owner(name))
+        return Answered(task.key, verdict, task.digest or "", actor)
+
+    def _strange(self, name: str, part: Member | None, tasks: Mapping[str, Task]) -> list[Gesture]:
+        hint = gesture_hint(name)
+        task = tasks.get(key_of(part.id)) if part is not None else None
+        if part is not None and task is not None and name.startswith(f"{part.id}.{Part.TASK}."):
+            return [Ignored(name, hint or "the task file was renamed", task.key, f"{part.id}.{Part.TASK}")]
+        if hint is not None:
+            key = task.key if task is not None else None
+            return [self._ignored(name, hint, key)] if self._new(name) else []
+        if part is None and not is_id(name):
+            return [Foreign(name)]
+        return [Foreign(name)]
+
+    def _new(self, name: str) -> bool:
+        """Whether this name was not reported yet."""
+        if name in self._told:
+            return False
+        self._told.add(name)
+        return True
+
+    @staticmethod
+    def _ignored(name: str, reason: str, key: str | None = None) -> Ignored:
+        return Ignored(name, reason, key)

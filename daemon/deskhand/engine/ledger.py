@@ -1,0 +1,182 @@
+"""The unfinished tasks as the audit log tells them, and the only way for the engine to write to the log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import msgspec
+from msgspec import Struct, field
+
+from deskhand.core.event import Event
+from deskhand.core.recipe import Pin
+from deskhand.core.record import Draft, Record
+from deskhand.core.replay import TARGETS, apply, stamp_task
+from deskhand.core.step import Decision, step
+from deskhand.core.task import Task
+from deskhand.store.audit_log import AuditLog
+
+LABELS_KEPT = 100_000
+
+
+class Book(Struct):
+    """What the log says, folded up: also the snapshot from which the next day's log is replayed."""
+
+    tasks: dict[str, Task] = field(default_factory=dict)
+    """Key -> every task that is unfinished or undelivered."""
+    labels: dict[str, str] = field(default_factory=dict)
+    """Hash of a drop's `key:` -> the final state of the last task that carried it."""
+    pins: list[Pin] = field(default_factory=list)
+    """Every blessed or adopted recipe version, in order."""
+    paused: str = "no"
+    """`no`, `intake` (draining) or `all`."""
+    clock_unconfirmed: bool = False
+    """The clock jumped over a day; nothing expires until a person confirms."""
+
+    def take(self, record: Record) -> tuple[Task | None, Task] | None:
+        """Fold one record in; for a task record, the task before and after."""
+        fields = record.fields
+        match record.type:
+            case "recipe.adopted" | "recipe.blessed":
+                self.pins.append(msgspec.convert(fields["recipe"], Pin))
+            case "desk.paused":
+                self.paused = "intake" if fields.get("reason") == "drain" else "all"
+            case "desk.resumed":
+                self.paused, self.clock_unconfirmed = "no", False
+            case "log.clock_step":
+                self.clock_unconfirmed = not fields.get("confirmed", True)
+            case _ if record.type in TARGETS:
+                return self._take_task(record)
+            case _:
+                pass
+        return None
+
+    def _take_task(self, record: Record) -> tuple[Task | None, Task]:
+        key = record.fields["task"]
+        before = self.tasks.get(key)
+        after = apply(before, record.type, record.fields, record.seq, record.ts)
+        if after.terminal and after.label is not None:
+            self.labels.pop(after.label, None)
+            self.labels[after.label] = after.state
+            if len(self.labels) > LABELS_KEPT:
+                del self.labels[next(iter(self.labels))]
+        if after.terminal and not after.undelivered:
+            self.tasks.pop(key, None)
+        else:
+            self.tasks[key] = after
+        return before, after
+
+
+class Change(Struct, frozen=True):
+    """A task before and after a batch; *before* is None for a new one."""
+
+    before: Task | None
+    after: Task
+    attempt: bool = False
+    """An attempt was recorded in this batch and has to be made."""
+
+
+class Ledger:
+    """Book and log together.  Used by the deciding thread only."""
+
+    def __init__(self, log: AuditLog, history: Callable[[str], Iterable[Record]]) -> None:
+        """*history* reads every record of one task back from disk: slow, for what is over."""
+        self._log = log
+        self._history = history
+        self._changes: dict[str, Change] = {}
+        self._dirty = False
+        snapshot, records = log.replay()
+        self.book = Book() if snapshot is None else msgspec.json.decode(snapshot, type=Book)
+        self.ended: dict[str, Task] = {}
+        """Key -> finished task whose files are not yet moved."""
+        for record in records:
+            moved = self.book.take(record)
+            if moved is not None and moved[1].terminal:
+                self.ended[moved[1].key] = moved[1]
+
+    @property
+    def log(self) -> AuditLog:
+        """The audit log itself."""
+        return self._log
+
+    @property
+    def tasks(self) -> dict[str, Task]:
+        """Key -> unfinished or undelivered task."""
+        return self.book.tasks
+
+    @property
+    def dirty(self) -> bool:
+        """Whether something was decided that is not yet durable."""
+        return self._dirty
+
+    def note(self, draft: Draft) -> None:
+        """Record something that is not about one task's state."""
+        self._append(draft)
+
+    def receive(self, key: str, draft: Draft) -> Task:
+        """Record the first thing about a task."""
+        return self._write(None, key, draft)
+
+    def decide(self, task: Task, event: Event, now: float) -> Decision:
+        """Let the core decide what *event* means for *task*, and record it."""
+        decision = step(task, event, now)
+        current: Task = task
+        for draft in decision.drafts:
+            current = self._write(current, current.key, draft)
+        return decision
+
+    def _write(self, task: Task | None, key: str, draft: Draft) -> Task:
+        moved = self._append(stamp_task(task, key, draft))
+        if moved is None:
+            raise ValueError(f"{draft.type} is no task record")
+        before, after = moved
+        earlier = self._changes.get(key)
+        first = before if earlier is None else earlier.before
+        started = draft.type == "task.started" or (earlier is not None and earlier.attempt)
+        self._changes[key] = Change(first, after, started)
+        if after.terminal:
+            self.ended[key] = after
+        return after
+
+    def _append(self, draft: Draft) -> tuple[Task | None, Task] | None:
+        seq, ts = self._log.append(draft), self._log.last_ts
+        self._dirty = True
+        plain: dict[str, Any] = draft.fields
+        return self.book.take(Record("", seq, ts, draft.type, plain, self._log.run, 0))
+
+    def commit(self) -> list[Change]:
+        """Make everything decided durable; then, and only then, the changes to act on.
+
+        StoreError when the disk refuses: nothing is lost, the same call can be made again.
+        """
+        if self._dirty:
+            self._log.commit()
+            self._dirty = False
+        changes = list(self._changes.values())
+        self._changes.clear()
+        return changes
+
+    def rotate(self) -> None:
+        """Begin a new day, with the unfinished tasks as its snapshot."""
+        self._log.rotate(msgspec.json.encode(self.book), unfinished=len(self.book.tasks))
+
+    def label_state(self, label: str) -> str | None:
+        """Final state of the last task with this label; `unfinished` while one is under way; None if unknown."""
+        if any(task.label == label and not task.terminal for task in self.tasks.values()):
+            return "unfinished"
+        return self.book.labels.get(label)
+
+    def final_state(self, key: str) -> str | None:
+        """How a finished task ended, looked up in the log; None when the log does not know it."""
+        last = None
+        for record in self._history(key):
+            last = record.fields.get("to")
+        return last
+
+
+def counts(tasks: Iterable[Task]) -> dict[str, int]:
+    """How many tasks are in each state."""
+    result: dict[str, int] = {}
+    for task in tasks:
+        result[task.state] = result.get(task.state, 0) + 1
+    return result

@@ -1,0 +1,92 @@
+"""Opening a desk's log: is it there, is it sound, and is this the desk that acted last?"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+import msgspec
+
+from deskhand import __version__
+from deskhand.core.chain import START
+from deskhand.core.clock import Clock
+from deskhand.core.names import member
+from deskhand.core.record import DAEMON, Actor, Draft
+from deskhand.core.state import LIVE_FOLDERS
+from deskhand.errors import IntegrityError
+from deskhand.store.audit_log import AuditLog
+from deskhand.store.desk import Desk
+from deskhand.store.files import Files
+from deskhand.store.machine import machine_id, state_folder
+from deskhand.store.mirror import Finding, Mirror, Verdict
+from deskhand.store.recipes import Recipes
+from deskhand.store.segments import names
+
+ADOPT = "if this desk shall go on from here: deskhand init --adopt"
+_FINE = frozenset({Verdict.OK, Verdict.NEW, Verdict.MOVED})
+
+
+def open_log(
+    files: Files, desk: Desk, recipes: Recipes, clock: Clock, environ: Mapping[str, str], *, adopt: Actor | None = None
+) -> AuditLog:
+    """The desk's log, ready for writing; a desk without one gets its genesis.
+
+    Raises IntegrityError when the log is damaged or gone, or when another copy of this desk acted last; with *adopt*
+    the latter is put on record instead.
+    """
+    state = state_folder(environ)
+    machine = machine_id(files, state)
+    mirror = Mirror(files, state, desk.root, machine)
+    if not names(desk.audit):
+        return _begin(files, desk, recipes, clock, mirror, machine, adopt)
+    log = AuditLog.open(files, desk.audit, clock=clock)
+    finding = mirror.check(log.log_id, log.head.link, log.hash_at)
+    if finding.verdict not in _FINE:
+        if adopt is None:
+            log.close()
+            raise IntegrityError("opening the desk", finding.sentence, path=desk.root, hint=ADOPT)
+        _record_adoption(log, finding, adopt, machine)
+    log.attach(mirror)
+    return log
+
+
+def _begin(
+    files: Files, desk: Desk, recipes: Recipes, clock: Clock, mirror: Mirror, machine: str, adopt: Actor | None
+) -> AuditLog:
+    finding = mirror.check(None, START, lambda seq: None)
+    orphaned = any(member(name) for folder in LIVE_FOLDERS for name in _listing(desk, folder))
+    if orphaned or (finding.verdict not in _FINE and adopt is None):
+        cause = "there are unfinished tasks but no audit log" if orphaned else finding.sentence
+        raise IntegrityError("opening the desk", cause, path=desk.audit, hint=f"put the audit log back; {ADOPT}")
+    pins = recipes.starter()
+    origin = {"machine": machine, "system": os.name}
+    log = AuditLog.create(files, desk.audit, clock=clock, origin=origin, desk=desk.root.name, version=__version__)
+    for pin in pins:
+        fields = {
+            "recipe": msgspec.to_builtins(pin),
+            "actor": msgspec.to_builtins(DAEMON),
+            "purpose": "comes with deskhand",
+        }
+        log.append(Draft("recipe.adopted", fields))
+    log.commit()
+    log.attach(mirror)
+    return log
+
+
+def _listing(desk: Desk, folder: str) -> list[str]:
+    path = desk.folder(folder)
+    return os.listdir(path) if path.is_dir() else []
+
+
+def _record_adoption(log: AuditLog, finding: Finding, actor: Actor, machine: str) -> None:
+    known = finding.mirror
+    fields = {
+        "actor": msgspec.to_builtins(actor),
+        "reason": finding.sentence,
+        "mirror_seq": None if known is None else known.seq,
+        "mirror_hash": None if known is None else known.hash,
+        "machine": machine,
+    }
+    log.append(Draft("desk.adopted", fields))
+    log.append(Draft("desk.paused", {"actor": msgspec.to_builtins(actor), "reason": "adopted"}))
+    log.commit()

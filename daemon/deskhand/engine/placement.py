@@ -1,0 +1,147 @@
+"""Keeping the folders the picture of the log: every unfinished task's files where its state says.
+
+All of it is repeatable.  What cannot be done now (disk full, a file held open) is remembered and tried again; a file
+that is nowhere to be found means the task is lost.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from deskhand.core.names import Part, key_of
+from deskhand.core.state import ASKING, FOLDERS, LIVE_FOLDERS
+from deskhand.core.task import Task, TaskFile
+from deskhand.engine.ledger import Change
+from deskhand.store import task_files
+from deskhand.store.desk import Desk
+from deskhand.store.queue_folders import QueueFolders
+from deskhand.store.requests import Requests
+
+
+class Placement:
+    """Where each unfinished task's files are, and moving them."""
+
+    def __init__(self, desk: Desk, folders: QueueFolders, requests: Requests) -> None:
+        self._desk = desk
+        self._folders = folders
+        self._requests = requests
+        self._ids: dict[str, str] = {}
+        self._names: dict[str, tuple[str, ...]] = {}
+        self.behind: set[str] = set()
+        """Keys whose files could not be put right yet."""
+
+    @property
+    def approvals(self) -> Path:
+        """`queue/approvals/`."""
+        return self._desk.approvals
+
+    def adopt(self, identifier: str, names: tuple[str, ...]) -> None:
+        """Take note of a task's id and files."""
+        key = key_of(identifier)
+        self._ids[key] = identifier
+        self._names[key] = names
+
+    def add_names(self, key: str, names: tuple[str, ...]) -> None:
+        """A task got more files (log, results, the answered request)."""
+        known = self._names.get(key, ())
+        self._names[key] = tuple(dict.fromkeys((*known, *names)))
+
+    def forget(self, key: str) -> None:
+        """The task is over and its files are where they belong."""
+        self._ids.pop(key, None)
+        self._names.pop(key, None)
+        self.behind.discard(key)
+
+    def identifier(self, key: str) -> str:
+        """The id with its slug; the key itself when no file of the task was ever found."""
+        return self._ids.get(key, key)
+
+    def names(self, key: str) -> tuple[str, ...]:
+        """The names of a task's files."""
+        return self._names.get(key, ())
+
+    def knows(self, key: str) -> bool:
+        """Whether the task's files were seen."""
+        return key in self._ids
+
+    def task_file(self, task: Task) -> TaskFile:
+        """The task's description, checked against the log.  IntegrityError when it is not the one on record."""
+        identifier = self.identifier(task.key)
+        return task_files.read(self._desk.folder(task.folder) / f"{identifier}.{Part.TASK}", task.task_sha256)
+
+    def follow(self, change: Change) -> tuple[str, ...]:
+        """Do on disk what *change* decided; the names that are nowhere to be found.  OSError when the disk refuses."""
+        before, after = change.before, change.after
+        if before is None:
+            missing = self._folders.move(self.names(after.key), self._desk.accepted, after.folder)
+        elif before.folder != after.folder:
+            self._answered(before, after)
+            missing = self._folders.move(self.names(after.key), self._desk.folder(before.folder), after.folder)
+        else:
+            missing = ()
+        if missing:
+            missing = self.search(after, missing)
+        if after.state in ASKING and after.digest is not None:
+            self._requests.post(self.identifier(after.key), after.digest)
+        return missing
+
+    def _answered(self, before: Task, after: Task) -> None:
+        if before.state not in ASKING or after.state in ASKING:
+            return
+        identifier = self.identifier(before.key)
+        gestures = tuple(f"{identifier}.{form}" for form in REQUEST_FORMS if self._exists(f"{identifier}.{form}"))
+        yes = next((name for name in gestures if before.digest and self._digest(name) == before.digest), None)
+        kept = self._requests.take_away(identifier, gestures, yes)
+        self._requests.forget(identifier)
+        if kept is not None:
+            self.add_names(before.key, (kept,))
+
+    def void_request(self, key: str) -> None:
+        """Take away the request of a task that is over, with everything that was made of it."""
+        identifier = self.identifier(key)
+        self._requests.take_away(identifier, tuple(f"{identifier}.{form}" for form in REQUEST_FORMS))
+        self._requests.forget(identifier)
+
+    def _digest(self, name: str) -> str | None:
+        data = self._requests.read(name)
+        return None if data is None else hashlib.sha256(data).hexdigest()
+
+    def _exists(self, name: str) -> bool:
+        return self._folders.exists("approvals", name)
+
+    def repair(self, task: Task) -> tuple[str, ...]:
+        """Put a task's files and request where they belong, wherever they are; the names that are nowhere."""
+        missing = tuple(name for name in self.names(task.key) if not self._folders.exists(task.folder, name))
+        if missing:
+            missing = self.search(task, missing)
+        if task.state in ASKING and task.digest is not None and self.knows(task.key):
+            self._requests.post(self.identifier(task.key), task.digest)
+        return missing
+
+    def search(self, task: Task, names: tuple[str, ...]) -> tuple[str, ...]:
+        """Look for files in every place a crash or a person may have left them, and move them home."""
+        places = (self._desk.accepted, *(self._desk.folder(name) for name in (*LIVE_FOLDERS, *TERMINAL_FOLDERS)))
+        for place in places:
+            if place != self._desk.folder(task.folder):
+                names = self._folders.move(names, place, task.folder)
+            if not names:
+                break
+        return tuple(name for name in names if not self._optional(name))
+
+    @staticmethod
+    def _optional(name: str) -> bool:
+        """Logs, results and answered requests can go without the task being lost."""
+        return name.endswith((f".{Part.LOG}", f".{Part.OUT}", f".{Part.DECIDED}"))
+
+    def payload(self, task: Task, task_file: TaskFile) -> Path:
+        """Where the input is."""
+        return self._desk.folder(task.folder) / task_file.input
+
+
+TERMINAL_FOLDERS = tuple(dict.fromkeys(name for name in FOLDERS.values() if name not in LIVE_FOLDERS))
+REQUEST_FORMS = (
+    "json",
+    *(f"json.{v}" for v in ("approved", "rejected", "happened")),
+    *(f"{v}.json" for v in ("approved", "rejected", "happened")),
+)

@@ -1,0 +1,155 @@
+"""From an accepted drop to its first records: which recipe, what does it wait for, does somebody have to agree."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from deskhand.core.event import Ask, Route
+from deskhand.core.names import is_id, key_of
+from deskhand.core.recipe import Pin, Recipe
+from deskhand.core.record import Actor, Draft
+from deskhand.core.rule import Facts, must_ask
+from deskhand.core.state import State
+from deskhand.core.task import Task, TaskFile, commitment
+from deskhand.engine.asking import Asking
+from deskhand.engine.choosing import Choosing
+from deskhand.engine.ledger import Ledger
+from deskhand.errors import DeskhandError
+from deskhand.handlers.command import parameters
+from deskhand.store.accept import Accepted
+from deskhand.store.recipes import Recipes
+
+
+class Reception:
+    """Decides what happens to a task that is new, or that could not go on before."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        recipes: Recipes,
+        asking: Asking,
+        choosing: Choosing,
+        seen: Callable[[str], str | None],
+    ) -> None:
+        """*seen*: key of the completed task that had an input with this hash."""
+        self._ledger = ledger
+        self._recipes = recipes
+        self._asking = asking
+        self._choosing = choosing
+        self._seen = seen
+
+    def receive(self, accepted: Accepted, now: float) -> Task:
+        """Record a drop as received and decide where it goes from there."""
+        task_file = accepted.task_file
+        duplicate = self._seen(task_file.input_sha256) if task_file.input_bytes else None
+        draft = self._received(task_file, accepted.task_sha256, duplicate)
+        task = self._ledger.receive(key_of(task_file.id), draft)
+        self.route(task, task_file, now)
+        return self._ledger.tasks.get(task.key, task)
+
+    def _received(self, task_file: TaskFile, sha256: str, duplicate: str | None) -> Draft:
+        options = task_file.options
+        fields = {
+            "actor": msgspec.to_builtins(Actor(kind="person", via="command" if task_file.inbox == "drop" else "drop")),
+            "task_sha256": sha256,
+            "input_sha256": task_file.input_sha256,
+            "input_bytes": task_file.input_bytes,
+            "input_files": len(task_file.files),
+            "name_commit": commitment(task_file.salt, task_file.name),
+            "params_commit": commitment(task_file.salt, msgspec.json.encode(options.params, order="sorted").decode()),
+            "source": msgspec.to_builtins(task_file.source),
+            "inbox": task_file.inbox,
+            "recipe": None if task_file.pin is None else msgspec.to_builtins(task_file.pin),
+            "priority": self._priority(task_file),
+        }
+        optional = {
+            "not_before": options.not_before,
+            "label": None if options.key is None else self._label(options.key),
+            "after": [self._dependency(entry) for entry in options.after] or None,
+            "strict": True if options.approval == "required" else None,
+            "parent": None if task_file.retry_of is None else key_of(task_file.retry_of),
+            "duplicate_of": duplicate,
+        }
+        return Draft("task.received", {**fields, **{k: v for k, v in optional.items() if v is not None}})
+
+    def _label(self, label: str) -> str:
+        return commitment(self._ledger.log.log_id, label)
+
+    def _dependency(self, entry: str) -> str:
+        return key_of(entry) if is_id(entry) else self._label(entry)
+
+    def _priority(self, task_file: TaskFile) -> int:
+        recipe = self._recipe(task_file.pin)[0]
+        given = 0 if recipe is None else recipe.priority
+        wanted = task_file.options.priority
+        return given if wanted is None else min(given, wanted)
+
+    def _recipe(self, pin: Pin | None) -> tuple[Recipe | None, str | None]:
+        if pin is None:
+            return None, "no recipe"
+        try:
+            return self._recipes.get(pin), None
+        except DeskhandError as error:
+            return None, f"{error.sentence}; {error.hint or 'bless it again'}"
+
+    def route(self, task: Task, task_file: TaskFile, now: float) -> None:
+        """Decide where a received, parked or blocked task goes; nothing happens when it has to stay."""
+        if task_file.quarantine:
+            self._ledger.decide(task, Route(pin=None, problem=task_file.problem or "hostile", hostile=True), now)
+            return
+        pin, problem = task_file.pin, task_file.problem
+        if task.state is State.PARKED:
+            choice = self._choosing.again(task_file)
+            pin, problem = choice.pin, choice.problem
+        recipe = None
+        if problem is None:
+            recipe, problem = self._recipe(pin)
+        blocked = self.blocked(task)
+        ask = None
+        if problem is None and recipe is not None and blocked is None:
+            ask = self.ask(task, task_file, recipe, now)
+        self._ledger.decide(task, Route(pin, task.priority, problem, blocked=blocked, ask=ask), now)
+
+    def blocked(self, task: Task) -> str | None:
+        """Which dependency keeps it from going on."""
+        for wanted in task.after:
+            other = self._ledger.tasks.get(wanted)
+            state = self._ledger.label_state(wanted) if other is None else other.state
+            state = state or self._ledger.final_state(wanted)
+            if state is None:
+                return f"waits for {wanted[:16]}, which has not been dropped yet"
+            if state != State.COMPLETED:
+                return f"waits for {wanted[:16]}, which is {state}"
+        return None
+
+    def ask(self, task: Task, task_file: TaskFile, recipe: Recipe, now: float) -> Ask | None:
+        """The question to put to a person first, if there has to be one."""
+        verdict = must_ask(recipe.approval, facts(recipe, task_file, task), strict=task.strict)
+        if not verdict.asks:
+            return None
+        return self._asking.approval(
+            task_file, recipe, verdict.why, now, revision=task.revision + 1, warnings=warnings(task)
+        )
+
+
+def facts(recipe: Recipe, task_file: TaskFile, task: Task) -> Facts:
+    """What an approval rule can speak of."""
+    return Facts(
+        name=task_file.name,
+        bytes=task_file.input_bytes,
+        kind=task_file.kind,
+        inbox=task_file.inbox,
+        route=task_file.route or "",
+        files=len(task_file.files),
+        duplicate=task.duplicate_of is not None,
+        params=parameters(recipe, task_file.options.params),
+    )
+
+
+def warnings(task: Task) -> Sequence[str]:
+    """What a person should know before saying yes."""
+    if task.duplicate_of is None:
+        return ()
+    return (f"the same bytes were completed before, as {task.duplicate_of}",)

@@ -1,0 +1,103 @@
+"""Starting what may be started: free workers, the recipe's own limit, and the last look at approval."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from deskhand.core.event import Hold, Reask, Start
+from deskhand.core.log import Log
+from deskhand.core.recipe import Recipe
+from deskhand.core.rule import must_ask
+from deskhand.core.task import Task
+from deskhand.engine.asking import Asking
+from deskhand.engine.dispatcher import Dispatcher
+from deskhand.engine.ledger import Ledger
+from deskhand.engine.placement import Placement
+from deskhand.engine.reception import facts
+from deskhand.errors import DeskhandError
+from deskhand.store.recipes import Recipes
+
+INLINE_BATCH = 64
+"""Tasks of kinds that start no process which are begun together: they are over at once, and share one sync."""
+
+
+class Starting:
+    """Picks tasks and records their attempts; the effects start them when that is durable."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        dispatcher: Dispatcher,
+        recipes: Recipes,
+        placement: Placement,
+        asking: Asking,
+        log: Log,
+        workers: int,
+    ) -> None:
+        self._ledger = ledger
+        self._dispatcher = dispatcher
+        self._recipes = recipes
+        self._placement = placement
+        self._asking = asking
+        self._log = log
+        self._workers = workers
+
+    def start_due(self, running: Counter[str], now: float) -> None:
+        """Record attempts for as many tasks as there is room for.  *running*: recipe id -> attempts under way."""
+        self._dispatcher.mature(now, self._ledger.tasks.get)
+        room = self._workers - sum(running.values())
+        inline = INLINE_BATCH - sum(running.values())
+        if inline <= 0:
+            return
+
+        def full(recipe_id: str) -> bool:
+            limit = self._recipes.concurrency(recipe_id)
+            crowded = limit is not None and running[recipe_id] >= limit
+            return crowded or (inline if self._recipes.is_inline(recipe_id) else room) <= 0
+
+        for task in self._dispatcher.ready(self._ledger.tasks.get, full):
+            recipe = self._recipe(task, now)
+            if recipe is None or not self._start(task, recipe, now):
+                continue
+            running[recipe.id] += 1
+            room -= 1
+            inline -= 1
+            if inline <= 0:
+                return
+
+    def _recipe(self, task: Task, now: float) -> Recipe | None:
+        if task.pin is None:
+            return None
+        try:
+            return self._recipes.get(task.pin)
+        except DeskhandError as error:
+            hint = f"{error.sentence}; {error.hint or 'restore it, or bless it again'}, then: deskhand task retry"
+            self._ledger.decide(task, Hold("parked", hint), now)
+            return None
+
+    def _start(self, task: Task, recipe: Recipe, now: float) -> bool:
+        needs = recipe.approval.mode == "required" or task.strict
+        if needs and task.approved is None:
+            self._ask(task, recipe, now)
+            return False
+        decision = self._ledger.decide(task, Start(task.key, needs), now)
+        if decision.refusal:
+            self._log.warning("a task was not started", task=task.key, reason=decision.refusal)
+        return decision.refusal is None
+
+    def ask_unless_idempotent(self, task: Task, why: str, now: float) -> None:
+        """Put a task to a person unless its recipe may simply be repeated."""
+        recipe = self._recipe(task, now)
+        if recipe is not None and not recipe.idempotent:
+            self._ask(task, recipe, now, why)
+
+    def _ask(self, task: Task, recipe: Recipe, now: float, why: str | None = None) -> None:
+        """Fail closed: whatever led here, nobody has said yes."""
+        try:
+            task_file = self._placement.task_file(task)
+            why = why or must_ask(recipe.approval, facts(recipe, task_file, task), strict=task.strict).why
+            ask = self._asking.approval(task_file, recipe, why, now, revision=task.revision + 1)
+        except DeskhandError as error:
+            self._ledger.decide(task, Hold("parked", error.sentence), now)
+            return
+        self._ledger.decide(task, Reask(ask), now)

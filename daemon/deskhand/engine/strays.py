@@ -1,0 +1,73 @@
+"""Foreign changes in ``inbox/`` and ``pending/``: files put back, strangers set aside, lost tasks noticed.
+
+``approvals/`` has its own reader, ``engine.gestures``.  Terminal folders belong to people and are never read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container
+
+from deskhand.core.event import Damage
+from deskhand.core.names import Part, key_of, member
+from deskhand.core.record import Draft
+from deskhand.engine.answers import Answers
+from deskhand.engine.ledger import Ledger
+from deskhand.engine.placement import Placement
+from deskhand.store.queue_folders import QueueFolders
+
+WATCHED = ("inbox", "pending")
+
+
+class Strays:
+    """Compares two folders with the log; costs one listing of each, and nothing while they do not change."""
+
+    def __init__(self, ledger: Ledger, placement: Placement, folders: QueueFolders, answers: Answers) -> None:
+        self._ledger = ledger
+        self._placement = placement
+        self._folders = folders
+        self._answers = answers
+        self._seen: dict[str, int] = {}
+
+    def look(self, running: Container[str], now: float) -> None:
+        """Put right what people or programs moved, and report it."""
+        present: set[str] = set()
+        changed = False
+        for folder in (*WATCHED, "approvals"):
+            modified = self._folders.modified(folder)
+            changed |= self._seen.get(folder) != modified
+            self._seen[folder] = modified
+        if not changed:
+            return
+        for folder in WATCHED:
+            for name in list(self._folders.names(folder)):
+                self._name(folder, name, present)
+        present.update(self._folders.names("approvals"))
+        for task in list(self._ledger.tasks.values()):
+            own = self._placement.names(task.key)
+            if task.key not in running and (not own or any(name not in present for name in own)):
+                self._repair(task.key, now)
+
+    def _name(self, folder: str, name: str, present: set[str]) -> None:
+        part = member(name)
+        task = self._ledger.tasks.get(key_of(part.id)) if part is not None else None
+        if part is None or task is None or part.part in (Part.UNKNOWN, Part.REQUEST):
+            self._answers.foreign(folder, name, "no task of this desk has it")
+        elif task.folder == folder:
+            present.add(name)
+
+    def _repair(self, key: str, now: float) -> None:
+        task = self._ledger.tasks[key]
+        missing = self._placement.repair(task)
+        gone = missing if self._placement.knows(key) else ("all of its files",)
+        if gone:
+            reason = "files of an unfinished task vanished"
+            self._ledger.decide(task, Damage("lost", reason, tuple(name_part(name) for name in gone)), now)
+        elif self._placement.names(key):
+            reason = "a file of the task was moved by somebody else"
+            self._ledger.note(Draft("foreign.restored", {"task": key, "folder": task.folder, "reason": reason}))
+
+
+def name_part(name: str) -> str:
+    """Which of a task's files a name is, without its slug (names can be personal)."""
+    part = member(name)
+    return name if part is None else str(part.part)

@@ -1,0 +1,273 @@
+"""What an attempt of each kind consists of: prepare, perhaps a process, finish.
+
+Runs on the pool's threads.  The input is verified against the log before anything else happens; results are durable
+before the attempt is reported.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import Literal, assert_never
+
+from msgspec import Struct
+
+from deskhand.core.clock import Clock
+from deskhand.core.deliver_path import Place
+from deskhand.core.event import Usage
+from deskhand.core.recipe import Recipe
+from deskhand.core.settings import Run
+from deskhand.core.task import Task, TaskFile, commitment, manifest_sha256
+from deskhand.engine.outcome import Finished, Handed
+from deskhand.errors import DeskhandError, IntegrityError
+from deskhand.handlers import note
+from deskhand.handlers.attempt import Attempt, Ended, Reason, environment
+from deskhand.handlers.command import command_line, parameters
+from deskhand.handlers.python import python_line, write_parameters
+from deskhand.store import task_files
+from deskhand.store.attempts import AttemptFolder, Attempts
+from deskhand.store.deliver import Result, deliver, results_in
+from deskhand.store.desk import Desk
+from deskhand.store.files import Files
+from deskhand.store.recipes import Recipes
+
+LOG_TAIL = 4096
+"""Bytes of a child's output that are looked at for a reason."""
+
+
+class Job(Struct, frozen=True):
+    """A task and the id its files carry."""
+
+    task: Task
+    identifier: str
+
+    @property
+    def attempt_key(self) -> str:
+        """Name of the attempt."""
+        return f"{self.task.key}-{self.task.attempt}"
+
+
+class _Begun(Struct):
+    """An attempt that was prepared."""
+
+    recipe: Recipe
+    task_file: TaskFile
+    folder: AttemptFolder | None
+    note: tuple[note.NoteRequest, note.Plan] | None = None
+
+
+class Work:
+    """Prepares, finishes and delivers; every method may be called from any thread."""
+
+    def __init__(
+        self, files: Files, desk: Desk, recipes: Recipes, attempts: Attempts, settings: Run, clock: Clock
+    ) -> None:
+        self._files = files
+        self._desk = desk
+        self._recipes = recipes
+        self._attempts = attempts
+        self._settings = settings
+        self._clock = clock
+        self._begun: dict[str, _Begun] = {}
+
+    def begin(self, job: Job) -> Attempt | None:
+        """Verify and copy the input; the process to run, or None when there is none."""
+        recipe = self._recipe(job.task)
+        pending = self._desk.folder(job.task.folder)
+        task_file = task_files.read(pending / f"{job.identifier}.task.json", job.task.task_sha256)
+        payload = pending / task_file.input
+        begun = _Begun(recipe, task_file, None)
+        self._begun[job.attempt_key] = begun
+        if recipe.kind == "keep":
+            if manifest_sha256(task_files.manifest(payload)) != job.task.input_sha256:
+                raise IntegrityError("preparing a run", "the input is not what was recorded", path=payload)
+            return None
+        begun.folder = self._attempts.prepare(job.attempt_key, payload, task_file.name, job.task.input_sha256)
+        return self._attempt(job, begun, begun.folder)
+
+    def _recipe(self, task: Task) -> Recipe:
+        if task.pin is None:
+            raise IntegrityError("preparing a run", "the task has no recipe")
+        return self._recipes.get(task.pin)
+
+    def _attempt(self, job: Job, begun: _Begun, folder: AttemptFolder) -> Attempt | None:
+        recipe, task_file = begun.recipe, begun.task_file
+        timeout = recipe.timeout or self._settings.timeout
+        limits = recipe.limits
+        extra = dict(recipe.env)
+        match recipe.kind:
+            case "command":
+                argv = command_line(recipe, task_file, input=folder.input, output_dir=folder.out)
+            case "python":
+                argv = self._python(recipe, job.task, task_file, folder)
+            case "note":
+                request = self._note_request(job.task, task_file, folder)
+                plan = note.plan(request)
+                begun.note = (request, plan)
+                if plan.child_argv is None:
+                    return None
+                argv, limits, timeout = plan.child_argv, note.EXTRACT_LIMITS, note.EXTRACT_TIMEOUT
+                extra |= note.EXTRACT_ENVIRONMENT
+            case "keep":
+                return None
+            case _:
+                assert_never(recipe.kind)
+        return Attempt(
+            key=job.attempt_key,
+            argv=argv,
+            env=environment(
+                os.environ, self._settings.environment, extra, task_id=task_file.id, idempotency_key=job.task.key
+            ),
+            cwd=folder.root,
+            log=folder.log,
+            timeout=timeout,
+            output_cap=recipe.output_cap or self._settings.output_cap,
+            limits=limits,
+        )
+
+    def _python(self, recipe: Recipe, task: Task, task_file: TaskFile, folder: AttemptFolder) -> tuple[str, ...]:
+        values = write_parameters(folder.root, parameters(recipe, task_file.options.params))
+        pin = task.pin
+        if pin is None:
+            raise IntegrityError("preparing a run", "the task has no recipe")
+        code = self._recipes.code_path(pin)
+        return python_line(recipe, code, input=folder.input, output_dir=folder.out, parameters=values)
+
+    @staticmethod
+    def _note_request(task: Task, task_file: TaskFile, folder: AttemptFolder) -> note.NoteRequest:
+        twin = task.duplicate_of
+        return note.NoteRequest(
+            input=folder.input,
+            name=task_file.name,
+            task_id=task_file.id,
+            received=task_file.received,
+            sha256=task.input_sha256,
+            bytes=task_file.input_bytes,
+            output_dir=folder.out,
+            warning=None if twin is None else f"The same bytes were completed before, as {twin}.",
+        )
+
+    def finish(self, job: Job, ended: Ended | None) -> Finished:
+        """Publish what an attempt left, durably; *ended* is how its process ended, if there was one."""
+        begun = self._begun.pop(job.attempt_key)
+        folder = begun.folder
+        result, reason = _verdict(ended, begun)
+        read = ended is None or ended.cut in (None, "timeout")
+        if begun.note is not None and read:
+            request, plan = begun.note
+            problem = None if ended is None else _child_problem(ended, request)
+            note.finish(request, plan, problem)
+            result, reason = "ok", None
+        names: tuple[str, ...] = ()
+        if folder is not None:
+            names = self._attempts.publish_log(folder, job.identifier, job.task.attempt, self._clock.wall())
+            if result == "ok":
+                names += self._attempts.publish_results(folder, job.identifier)
+            self._attempts.discard(folder)
+        results = self._hashes(job, begun) if result == "ok" else ()
+        return Finished(job.task.key, job.task.attempt, result, reason, _usage(ended), results=results, names=names)
+
+    def _hashes(self, job: Job, begun: _Begun) -> tuple[str, ...]:
+        if begun.recipe.kind == "keep":
+            return (job.task.input_sha256,)
+        out = self._desk.folder("pending") / f"{job.identifier}.out"
+        return tuple(manifest_sha256(task_files.manifest(result.path)) for result in results_in(out))
+
+    def broken(self, job: Job, error: BaseException) -> Finished:
+        """The report of an attempt that could not be made or finished."""
+        begun = self._begun.pop(job.attempt_key, None)
+        if begun is not None and begun.folder is not None:
+            self._attempts.discard(begun.folder)
+        match error:
+            case IntegrityError():
+                return Finished(job.task.key, job.task.attempt, "damaged", error.sentence)
+            case DeskhandError():
+                return Finished(job.task.key, job.task.attempt, "failed", error.sentence)
+            case OSError():
+                cause = f"{error.strerror or error}: {error.filename or job.identifier}"
+                return Finished(job.task.key, job.task.attempt, "failed", cause)
+            case _:
+                return Finished(job.task.key, job.task.attempt, "failed", f"{type(error).__name__}: {error}")
+
+    def not_started(self, job: Job, reason: Reason) -> Finished:
+        """The report of an attempt that was stopped before its process began."""
+        begun = self._begun.pop(job.attempt_key)
+        if begun.folder is not None:
+            self._attempts.discard(begun.folder)
+        result: Literal["cancelled", "drained"] = "cancelled" if reason == "cancel" else "drained"
+        return Finished(job.task.key, job.task.attempt, result, "stopped before it began")
+
+    def deliver(self, job: Job) -> Handed:
+        """Put the results of a completed task where its recipe wants them."""
+        task = job.task
+        recipe = self._recipe(task)
+        task_file = task_files.read(self._desk.folder(task.folder) / f"{job.identifier}.task.json", task.task_sha256)
+        if recipe.kind == "keep":
+            results: tuple[Result, ...] = (
+                Result(self._desk.folder(task.folder) / task_file.input, task_file.original_name),
+            )
+        else:
+            results = results_in(self._desk.folder(task.folder) / f"{job.identifier}.out")
+        place = Place(
+            id=task_file.id,
+            received=task_file.received,
+            recipe=recipe.id,
+            inbox=task_file.inbox,
+            params=parameters(recipe, task_file.options.params),
+        )
+        delivered = deliver(self._files, self._desk, results, recipe.deliver or "", place)
+        return Handed(
+            task.key,
+            tuple(
+                {"path_commit": commitment(task_file.salt, str(entry.target)), "sha256": entry.sha256}
+                for entry in delivered
+            ),
+        )
+
+
+_Result = Literal["ok", "failed", "cut", "drained", "cancelled"]
+
+
+def _verdict(ended: Ended | None, begun: _Begun) -> tuple[_Result, str | None]:
+    """What the end of a process means."""
+    if ended is None or ended.ok:
+        return "ok", None
+    if ended.cut == "cancel":
+        return "cancelled", "cancelled while it ran"
+    if ended.cut == "drain":
+        return "drained", "the daemon stopped while it ran"
+    if ended.cut == "timeout":
+        return "cut", f"it took longer than {begun.recipe.timeout or 'the desk allows'} s"
+    if ended.cut == "spawner":
+        return "cut", ended.error or "its spawner died"
+    if ended.error is not None:
+        return "failed", ended.error
+    if ended.signal is not None:
+        return "cut", f"it was ended by {_signal(ended.signal)}"
+    return "failed", f"exit status {ended.exit}"
+
+
+def _signal(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _usage(ended: Ended | None) -> Usage:
+    if ended is None:
+        return Usage()
+    status = ended.exit if ended.signal is None else -ended.signal
+    return Usage(
+        exit=status,
+        output_bytes=ended.output_bytes,
+        cpu_s=round(ended.cpu_s, 6),
+        memory_bytes=ended.memory_bytes,
+        duration_s=round(ended.duration_s, 6),
+    )
+
+
+def _child_problem(ended: Ended, request: note.NoteRequest) -> str | None:
+    log = request.output_dir.parent / "log"
+    said = log.read_bytes()[-LOG_TAIL:].decode("utf-8", "replace") if log.exists() else ""
+    return note.child_problem(ended.exit, ended.signal, ended.cut, ended.error or said)

@@ -1,0 +1,209 @@
+"""The daemon in the foreground: wait, tick, and stop when told.
+
+The first SIGTERM (or Ctrl-C) drains: nothing new begins, what runs may finish within ``run.drain`` seconds.  A second
+one stops at once.  Either way every attempt's end is on record and no process is left.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from types import FrameType
+
+from deskhand.core.log import Log
+from deskhand.core.record import Draft
+from deskhand.core.settings import Settings
+from deskhand.engine.assemble import Session, open_desk
+from deskhand.engine.bell import Bell
+from deskhand.engine.clockwork import Clockwork, Reason
+from deskhand.engine.commands import Command, Commands, Reply
+from deskhand.errors import DeskhandError, ExitCode, HeldError, StoreError
+from deskhand.host.control import Control
+from deskhand.host.logs import configure
+from deskhand.host.notice import Notices
+from deskhand.host.status import StatusWriter
+from deskhand.store import config_file
+from deskhand.store.desk import Desk
+from deskhand.store.files import FsyncError
+
+UMASK = 0o077
+"""What the desk holds is other people's mail: nobody else reads it."""
+
+
+class Daemon:
+    """One run of the daemon."""
+
+    def __init__(self, session: Session, bell: Bell, log: Log, control: Control) -> None:
+        self._session = session
+        self._engine = session.engine
+        self._bell = bell
+        self._log = log
+        self._control = control
+        self._commands = Commands(session.engine)
+        self._status = StatusWriter(session, log)
+        self._started = session.clock.monotonic_ns()
+        self._rung: set[Reason] = set()
+        self._stops = 0
+
+    def ring(self, reason: Reason) -> None:
+        """The clockwork's ring; called in its thread."""
+        self._rung.add(reason)
+        self._bell.ring()
+
+    def stop(self, number: int, frame: FrameType | None) -> None:
+        """Signal handler: the first drains, the second stops now."""
+        self._stops += 1
+        self._bell.ring()
+
+    def serve(self, *, until_idle: bool) -> None:
+        """Tick until told to stop, or until nothing can run when *until_idle*."""
+        first = True
+        while not self._stops:
+            self._turn()
+            if first:
+                self._log.info("ready", desk=str(self._session.desk.root))
+                first = False
+            if until_idle and self._engine.idle:
+                return
+            self._bell.wait(min(self._engine.next_wake(), self._status.due()))
+
+    def _turn(self) -> None:
+        answered = self._hear()
+        while self._rung:
+            self._by_the_clock(self._rung.pop())
+        self._engine.tick()
+        self._commands.settle()
+        for promise, reply in answered:
+            _fulfil(promise, reply)
+        self._status.write()
+
+    def _hear(self) -> list[tuple[Future[Reply], Reply | Future[Reply]]]:
+        """Carry out what callers ask; they hear of it when it is durable."""
+        answered = []
+        for command, promise in self._control.pending():
+            try:
+                answered.append((promise, self._carry_out(command)))
+            except DeskhandError as error:
+                promise.set_exception(error)
+        return answered
+
+    def _carry_out(self, command: Command) -> Reply | Future[Reply]:
+        try:
+            return self._commands.carry_out(command, self._session.clock.wall())
+        except (KeyError, TypeError, ValueError) as error:
+            raise DeskhandError(command.verb, f"its arguments are not understood: {error}") from error
+
+    def _by_the_clock(self, reason: Reason) -> None:
+        match reason:
+            case Reason.HEARTBEAT:
+                self._engine.heartbeat((self._session.clock.monotonic_ns() - self._started) / 1e9)
+            case Reason.RESCAN:
+                self._engine.scan_everything()
+            case Reason.TIDY:
+                self._engine.tidy()
+            case Reason.ROTATION | Reason.RETRY:
+                pass  # the tick looks at the time itself
+
+    def drain(self) -> None:
+        """Let what runs finish, within the limit; then end it, and record everything."""
+        runs, parts = self._session.parts.runs, self._session.parts
+        parts.intake.pause()
+        self._engine.stop_starting()
+        limit = self._session.clock.monotonic_ns() / 1e9 + parts.settings.run.drain
+        told = False
+        while runs.busy:
+            left = limit - self._session.clock.monotonic_ns() / 1e9
+            if (left <= 0 or self._stops > 1) and not told:
+                runs.stop_all(force=self._stops > 1)
+                told = True
+            self._bell.wait(max(0.05, min(left, 1.0)))
+            self._turn()
+
+    def close(self, reason: str) -> None:
+        """Say that the daemon ends."""
+        self._commands.give_up(HeldError("waiting", "the daemon stops"))
+        ledger = self._session.parts.ledger
+        fields = {"reason": reason, "unfinished": len(ledger.tasks), "running": len(self._session.parts.runs.keys())}
+        ledger.note(Draft("daemon.stopped", fields))
+        self._engine.tick()
+        self._status.write(stopped=True)
+        self._log.info("stopped", reason=reason)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether somebody told it to stop."""
+        return self._stops > 0
+
+
+def _fulfil(promise: Future[Reply], reply: Reply | Future[Reply]) -> None:
+    if not isinstance(reply, Future):
+        promise.set_result(reply)
+        return
+
+    def passed_on(done: Future[Reply]) -> None:
+        error = done.exception()
+        if error is None:
+            promise.set_result(done.result())
+        else:
+            promise.set_exception(error)
+
+    reply.add_done_callback(passed_on)
+
+
+def run(desk: Desk, *, until_idle: bool = False, console: bool = True) -> int:
+    """Run the daemon on *desk* until it is told to stop; the exit code.
+
+    Raises DeskhandError when the desk cannot be opened or must not be used any more.
+    """
+    os.umask(UMASK)
+    os.chdir(desk.root)
+    settings = config_file.load(desk, os.environ).settings or Settings()
+    log = configure(settings.logs, desk.logs, console=console)
+    bell = Bell()
+    notices = Notices(settings.approval.notify, os.environ, log)
+    control = Control(desk.socket, bell.ring, log)
+
+    def notify(title: str, text: str) -> None:
+        notices.show(title, text)
+
+    try:
+        with open_desk(desk, log, ring=bell.ring, notify=notify) as session:
+            daemon = Daemon(session, bell, log, control)
+            clockwork = Clockwork(
+                daemon.ring, settings.schedule, scan_interval=settings.scan_interval, clock=session.clock
+            )
+            with _signals(daemon):
+                control.start()
+                clockwork.start()
+                try:
+                    daemon.serve(until_idle=until_idle)
+                    daemon.drain()
+                finally:
+                    clockwork.stop()
+                    control.close()
+                daemon.close("asked to" if daemon.stopped else "nothing left to do")
+    except DeskhandError as error:
+        log.error("the daemon ends", cause=error.sentence, hint=error.hint)
+        raise
+    except FsyncError as error:
+        log.error("the daemon ends: a sync failed, nothing after it can be trusted", cause=str(error))
+        hint = "check the disk, then start again: what was recorded is recovered"
+        raise StoreError("making records durable", str(error), path=desk.root, hint=hint) from error
+    finally:
+        notices.close()
+        bell.close()
+    return ExitCode.OK
+
+
+@contextmanager
+def _signals(daemon: Daemon) -> Iterator[None]:
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    before = {number: signal.signal(number, daemon.stop) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,120 @@
+"""Keeping the vault's status note up to date: at most once a second, and only when something changed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from deskhand import __version__
+from deskhand.core.log import Log
+from deskhand.core.names import visible
+from deskhand.core.state import State
+from deskhand.core.task import Task
+from deskhand.engine.assemble import Session
+from deskhand.engine.effects import Ended
+from deskhand.errors import StoreError
+from deskhand.operations.status_note import LINES_MAX, Asked, Line, Stalled, StatusFacts, render
+from deskhand.store import task_files
+from deskhand.store.files import Files
+from deskhand.store.vault import Vault
+
+PAUSE = 1.0
+"""Seconds between two writes."""
+
+
+class StatusWriter:
+    """Writes ``vault/_deskhand/status.md`` for one run of the daemon."""
+
+    def __init__(self, session: Session, log: Log) -> None:
+        self._session = session
+        self._log = log
+        self._vault = Vault(Files(), session.desk)
+        self._since = session.clock.wall()
+        self._written = -math.inf
+        self._seen: object = None
+
+    def due(self) -> float:
+        """Seconds until it wants to write; infinite when nothing changed."""
+        if self._state() == self._seen:
+            return math.inf
+        return max(0.0, self._written + PAUSE - self._mono())
+
+    def write(self, *, stopped: bool = False) -> None:
+        """Write the note if it is due, or at the end."""
+        if not stopped and self.due() > 0:
+            return
+        self._seen, self._written = self._state(), self._mono()
+        try:
+            self._vault.write_status(render(self._facts(stopped=stopped), datetime.now().astimezone().tzinfo or UTC))
+        except StoreError as error:
+            self._log.warning("the status note cannot be written", cause=error.sentence)
+
+    def _mono(self) -> float:
+        return self._session.clock.monotonic_ns() / 1e9
+
+    def _state(self) -> object:
+        """Changes whenever the note would."""
+        return self._session.audit.head.seq, tuple(self._session.parts.intake.stalled())
+
+    def _facts(self, *, stopped: bool) -> StatusFacts:
+        engine, parts = self._session.engine, self._session.parts
+        tasks = list(parts.ledger.tasks.values())
+        status = engine.status()
+        problems = []
+        if status["stuck"]:
+            problems.append("the audit log cannot be written: everything waits")
+        if status["watching"] != "events":
+            problems.append(f"folders are watched by scanning only ({status['watching']})")
+        if status["clock_unconfirmed"]:
+            problems.append("the clock jumped by more than a day: nothing expires until `deskhand resume`")
+        return StatusFacts(
+            desk=self._session.settings.name,
+            version=__version__,
+            up_since=None if stopped else self._since,
+            paused=None if status["paused"] == "no" else str(status["paused"]),
+            counts={State(name): number for name, number in status["states"].items()},
+            waiting=tuple(self._asked(task) for task in first(tasks, {State.WAITING, State.IN_DOUBT})),
+            failed=tuple(_ended(entry) for entry in parts.effects.failed),
+            parked=tuple(self._line(task) for task in first(tasks, {State.PARKED, State.BLOCKED})),
+            stalled=tuple(
+                Stalled(name=visible(entry.name), inbox=entry.inbox, since=entry.since)
+                for entry in parts.intake.stalled()
+            ),
+            completed=tuple(_ended(entry) for entry in parts.effects.completed),
+            problems=tuple(problems),
+        )
+
+    def _name(self, task: Task) -> str:
+        identifier = self._session.parts.placement.identifier(task.key)
+        found = task_files.peek(self._session.desk.folder(task.folder) / f"{identifier}.task.json")
+        return identifier if found is None else found.name
+
+    def _asked(self, task: Task) -> Asked:
+        return Asked(
+            id=self._session.parts.placement.identifier(task.key),
+            name=self._name(task),
+            recipe="" if task.pin is None else task.pin.id,
+            why=task.reason or "",
+            since=task.since,
+            expires=task.expires,
+            in_doubt=task.state is State.IN_DOUBT,
+        )
+
+    def _line(self, task: Task) -> Line:
+        return Line(
+            id=self._session.parts.placement.identifier(task.key),
+            name=self._name(task),
+            at=task.since,
+            recipe="" if task.pin is None else task.pin.id,
+            reason=task.reason or "",
+        )
+
+
+def first(tasks: Iterable[Task], states: set[State]) -> list[Task]:
+    """The oldest tasks in *states*, one more than the note shows."""
+    return sorted((task for task in tasks if task.state in states), key=lambda task: task.first_seq)[: LINES_MAX + 1]
+
+
+def _ended(entry: Ended) -> Line:
+    return Line(id=entry.id, name=entry.id, at=entry.at, recipe=entry.recipe, reason=entry.reason)

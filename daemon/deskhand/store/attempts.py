@@ -1,0 +1,140 @@
+"""The folder of one attempt, ``queue/.work/<key>-<attempt>/``: a copy of the input, the output, the log.
+
+The input is hashed while it is copied and the copy is what runs, so a handler sees exactly the bytes that were
+recorded or approved, and can do to them what it likes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from deskhand.core.record import timestamp
+from deskhand.core.task import InputFile, manifest_sha256
+from deskhand.errors import IntegrityError
+from deskhand.store.desk import Desk
+from deskhand.store.files import Files
+from deskhand.store.task_files import BLOCK
+
+NAME_MAX = 200
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptFolder:
+    """Where one attempt works."""
+
+    root: Path
+    input: Path
+    """The copy, under its original name."""
+
+    @property
+    def out(self) -> Path:
+        """Results."""
+        return self.root / "out"
+
+    @property
+    def log(self) -> Path:
+        """Output of the handler; there only when it said something."""
+        return self.root / "log"
+
+
+class Attempts:
+    """Makes, publishes and removes attempt folders."""
+
+    def __init__(self, files: Files, desk: Desk) -> None:
+        self._files = files
+        self._desk = desk
+
+    def prepare(self, key: str, payload: Path, name: str, sha256: str) -> AttemptFolder:
+        """Copy *payload* for attempt *key*.  IntegrityError when its bytes are not those with *sha256*."""
+        root = self._desk.work / key
+        self._files.remove_tree(root)
+        folder = AttemptFolder(root, root / "in" / safe_name(name))
+        self._files.make_folder(folder.input.parent)
+        self._files.make_folder(folder.out)
+        found = self._copy(payload, folder.input)
+        if manifest_sha256(found) != sha256:
+            self._files.remove_tree(root)
+            raise IntegrityError("preparing a run", "the input is not what was recorded", path=payload)
+        return folder
+
+    def _copy(self, source: Path, target: Path) -> tuple[InputFile, ...]:
+        if not source.is_dir() or source.is_symlink():
+            return (InputFile("", *self._copy_file(source, target)),)
+        self._files.make_folder(target)
+        entries = []
+        for folder, subfolders, names in os.walk(source):
+            relative = Path(folder).relative_to(source)
+            for name in subfolders:
+                self._files.make_folder(target / relative / name)
+            for name in names:
+                sha256, size = self._copy_file(Path(folder, name), target / relative / name)
+                entries.append(InputFile((relative / name).as_posix(), sha256, size))
+        return tuple(entries)
+
+    def _copy_file(self, source: Path, target: Path) -> tuple[str, int]:
+        digest = hashlib.sha256()
+        size = 0
+        read = os.open(source, os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0))
+        with os.fdopen(read, "rb") as reader:
+            self._files.before("copy", target)
+            write = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            try:
+                while block := reader.read(BLOCK):
+                    digest.update(block)
+                    size += len(block)
+                    self._files.write_all(write, block)
+            finally:
+                os.close(write)
+        return digest.hexdigest(), size
+
+    def publish_results(self, folder: AttemptFolder, identifier: str) -> tuple[str, ...]:
+        """Make the results durable and put them beside the task in pending/; their name, if there are any."""
+        pending = self._desk.folder("pending")
+        target = pending / f"{identifier}.out"
+        self._files.remove_tree(target)
+        if not any(folder.out.iterdir()):
+            return ()
+        self._files.fsync_tree(folder.out)
+        self._files.rename(folder.out, target)
+        self._files.fsync_folder(pending)
+        return (target.name,)
+
+    def publish_log(self, folder: AttemptFolder, identifier: str, attempt: int, now: float) -> tuple[str, ...]:
+        """Append the attempt's output to the task's log in pending/; the log's name, if there is one."""
+        if not folder.log.exists():
+            return ()
+        target = self._desk.folder("pending") / f"{identifier}.log"
+        self._files.before("append", target)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0)
+        fd = os.open(target, flags, 0o600)
+        try:
+            self._files.write_all(fd, f"--- attempt {attempt}, {timestamp(now)}\n".encode())
+            with folder.log.open("rb") as log:
+                while block := log.read(BLOCK):
+                    self._files.write_all(fd, block)
+        finally:
+            os.close(fd)
+        return (target.name,)
+
+    def discard(self, folder: AttemptFolder) -> None:
+        """Remove what an attempt left."""
+        self._files.remove_tree(folder.root)
+
+    def discard_all(self) -> None:
+        """Remove what attempts of an earlier daemon left; call it only when they are proved dead."""
+        for entry in self._desk.work.iterdir():
+            self._files.remove_tree(entry)
+
+
+def safe_name(name: str) -> str:
+    """*name* as a handler can open it anywhere: no separators, no control characters, no leading `-` or `.`."""
+    plain = re.sub(r'[\x00-\x1f\x7f/\\:*?"<>|]', "_", name.encode("utf-8", "replace").decode())
+    plain = plain.strip().lstrip("-.") or "input"
+    while len(plain.encode()) > NAME_MAX:
+        head, dot, tail = plain.rpartition(".")
+        plain = f"{head[:-1]}{dot}{tail}" if dot and len(tail) <= 10 and head else plain[:-1]
+    return plain

@@ -1,0 +1,221 @@
+"""The only home of create, rename, replace, unlink and fsync.
+
+Every call that changes the disk goes through :meth:`Files.before`, so that a test can stop, fail or count at each of
+them (``deskhand.testing.FaultyFiles``).  Rules: a write loops until everything is written; a rename never replaces
+what is there unless it is called ``replace``; an fsync that fails is never tried again (the kernel may have dropped
+the pages) but ends the daemon.  Errors are ``OSError`` as the system gave them; callers that know what was being done
+turn them into ``StoreError``.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import secrets
+import shutil
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import BinaryIO
+
+AT_FDCWD = -100
+RENAME_NOREPLACE = 1
+FALLOC_FL_KEEP_SIZE = 1
+_libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+
+StrPath = str | os.PathLike[str]
+
+
+class FsyncError(OSError):
+    """An fsync failed: what was written before it may be lost although later syncs succeed.  The daemon must stop."""
+
+
+class Files:
+    """Operations on the real disk."""
+
+    def before(self, operation: str, path: StrPath | int) -> None:
+        """Called before every change; a fake raises here."""
+
+    # -- writing -----------------------------------------------------------------------------------------------
+
+    def write_all(self, fd: int, data: bytes) -> None:
+        """Write all of *data* at the descriptor's position, however short the single writes are."""
+        self.before("write", fd)
+        view = memoryview(data)
+        while view:
+            view = view[os.write(fd, view) :]
+
+    def create(self, path: StrPath, data: bytes, *, mode: int = 0o600, sync: bool = True) -> None:
+        """Make a new file with *data*; FileExistsError when there is one.  With *sync*, its bytes are durable."""
+        self.before("create", path)
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0), mode)
+        try:
+            self.write_all(fd, data)
+            if sync:
+                self.fsync(fd)
+        except BaseException:
+            os.close(fd)
+            os.unlink(path)
+            raise
+        os.close(fd)
+
+    def write_atomic(self, path: StrPath, data: bytes, *, mode: int = 0o600, sync: bool = True) -> None:
+        """Replace the file at *path* by one with *data*: old or new at every moment, never a mixture."""
+        target = Path(path)
+        temporary = target.with_name(f".deskhand-{secrets.token_hex(8)}.tmp")
+        self.create(temporary, data, mode=mode, sync=sync)
+        try:
+            self.replace(temporary, target)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+        if sync:
+            self.fsync_folder(target.parent)
+
+    def copy(self, source: BinaryIO, target: StrPath, *, limit: int, mode: int = 0o600, sync: bool = True) -> int:
+        """Copy an open file to a new one and return the bytes written; EFBIG above *limit* bytes."""
+        self.before("copy", target)
+        fd = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        done = 0
+        try:
+            while block := source.read(1 << 20):
+                done += len(block)
+                if done > limit:
+                    raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), os.fspath(target))
+                self.write_all(fd, block)
+            if sync:
+                self.fsync(fd)
+        except BaseException:
+            os.close(fd)
+            os.unlink(target)
+            raise
+        os.close(fd)
+        return done
+
+    def pwrite(self, fd: int, data: bytes, offset: int) -> None:
+        """Overwrite *data* at *offset* (small, fixed-size files such as the log's head)."""
+        self.before("pwrite", fd)
+        view = memoryview(data)
+        while view:
+            written = os.pwrite(fd, view, offset)
+            view, offset = view[written:], offset + written
+
+    def truncate(self, fd: int, size: int) -> None:
+        """Cut an open file to *size* bytes."""
+        self.before("truncate", fd)
+        os.ftruncate(fd, size)
+
+    def preallocate(self, fd: int, offset: int, length: int) -> bool:
+        """Reserve disk space beyond the end without changing the file's size; False where that is impossible.
+
+        ENOSPC is raised: there is no room for what is being reserved.
+        """
+        self.before("preallocate", fd)
+        if _libc is None or not hasattr(_libc, "fallocate"):
+            return False
+        result = _libc.fallocate(fd, FALLOC_FL_KEEP_SIZE, ctypes.c_long(offset), ctypes.c_long(length))
+        if result == 0:
+            return True
+        code = ctypes.get_errno()
+        if code in (errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL):
+            return False
+        raise OSError(code, os.strerror(code))
+
+    # -- durability --------------------------------------------------------------------------------------------
+
+    def fsync(self, fd: int) -> None:
+        """Make an open file's bytes and metadata durable; FsyncError when that failed."""
+        self._sync("fsync", os.fsync, fd)
+
+    def fdatasync(self, fd: int) -> None:
+        """Make an open file's bytes, and the size needed to read them, durable; FsyncError when that failed."""
+        self._sync("fdatasync", getattr(os, "fdatasync", os.fsync), fd)
+
+    def fsync_file(self, path: StrPath) -> None:
+        """Like :meth:`fsync`, for a file that is not open."""
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0))
+        try:
+            self.fsync(fd)
+        finally:
+            os.close(fd)
+
+    def fsync_folder(self, path: StrPath) -> None:
+        """Make the names in a folder durable.  Windows does this by itself."""
+        if sys.platform == "win32":
+            return
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            self.fsync(fd)
+        finally:
+            os.close(fd)
+
+    def fsync_tree(self, path: StrPath) -> None:
+        """Make a whole folder durable: every file, then every folder, deepest first."""
+        for folder, _, names in os.walk(path, topdown=False):
+            for name in names:
+                self.fsync_file(Path(folder, name))
+            self.fsync_folder(folder)
+
+    def _sync(self, operation: str, call: object, fd: int) -> None:
+        try:
+            self.before(operation, fd)
+            call(fd)  # type: ignore[operator]
+        except OSError as error:
+            raise FsyncError(error.errno, f"{operation} failed: {error.strerror}") from error
+
+    # -- names -------------------------------------------------------------------------------------------------
+
+    def rename(self, source: StrPath, target: StrPath) -> None:
+        """Give *source* the name *target*; FileExistsError when that name is taken, and nothing is changed."""
+        self.before("rename", target)
+        if _libc is not None and hasattr(_libc, "renameat2"):
+            result = _libc.renameat2(
+                AT_FDCWD, os.fsencode(source), AT_FDCWD, os.fsencode(target), ctypes.c_uint(RENAME_NOREPLACE)
+            )
+            if result == 0:
+                return
+            code = ctypes.get_errno()
+            if code not in (errno.ENOSYS, errno.EINVAL):
+                raise OSError(code, os.strerror(code), os.fspath(source), None, os.fspath(target))
+        if os.path.lexists(target):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), os.fspath(target))
+        os.rename(source, target)
+
+    def replace(self, source: StrPath, target: StrPath) -> None:
+        """Give *source* the name *target* in place of what is there."""
+        self.before("replace", target)
+        os.replace(source, target)
+
+    def unlink(self, path: StrPath, *, missing_ok: bool = True) -> None:
+        """Remove a file's name."""
+        self.before("unlink", path)
+        try:
+            os.unlink(path)
+        except FileNotFoundError:
+            if not missing_ok:
+                raise
+
+    def make_folder(self, path: StrPath, *, mode: int = 0o700) -> None:
+        """Make a folder and its missing parents; one that is there is left as it is."""
+        if not os.path.isdir(path):
+            self.before("mkdir", path)
+            os.makedirs(path, mode=mode, exist_ok=True)
+
+    def remove_tree(self, path: StrPath) -> None:
+        """Remove a folder of ours with everything in it; one that is not there is no error."""
+        self.before("rmtree", path)
+        try:
+            shutil.rmtree(path)
+        except FileNotFoundError:
+            return
+
+    def set_mode(self, path: StrPath, mode: int) -> None:
+        """Change permissions."""
+        self.before("chmod", path)
+        os.chmod(path, mode)
+
+    def fsync_folders(self, paths: Iterable[StrPath]) -> None:
+        """Each distinct folder once."""
+        for path in dict.fromkeys(os.fspath(path) for path in paths):
+            self.fsync_folder(path)

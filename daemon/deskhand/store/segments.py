@@ -1,0 +1,157 @@
+"""The audit log's files: their names, their order, and their raw lines.
+
+A segment is one day's file, ``audit_YYYY-MM-DD.jsonl`` (UTC); when the date comes back, ``audit_YYYY-MM-DD_2.jsonl``
+and so on.  Order is that of the sequence numbers in the first lines, never of the names.  Read only: nothing here
+changes the disk, and nothing here judges more than a first line.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import BinaryIO
+
+from deskhand.core.chain import Link, claim
+from deskhand.core.record import MAX_LINE, Record, decode, timestamp
+
+SEGMENT_NAME = re.compile(r"audit_(\d{4}-\d\d-\d\d)(?:_([1-9]\d*))?\.jsonl\Z")
+SNAPSHOT_NAME = re.compile(r"snapshot_([1-9]\d*)\.json\Z")
+OPENING_TYPES = ("log.genesis", "segment.open")
+_BATCH = 1024
+_BUFFER = 1 << 18
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One file of the log, as its first line and its size describe it."""
+
+    path: Path
+    size: int
+    """Bytes."""
+    first_seq: int
+    prev: str
+    """Hash of the line before its first one."""
+    opening: Record | None
+    """The first line; None when it continues the chain but cannot be read as a record."""
+
+    @property
+    def name(self) -> str:
+        """The file's name."""
+        return self.path.name
+
+    @property
+    def start(self) -> Link:
+        """The link that its first line continues."""
+        return Link(self.first_seq - 1, self.prev)
+
+    def fact(self, name: str) -> object:
+        """A field of the opening record; None when there is none."""
+        return None if self.opening is None else self.opening.fields.get(name)
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Every file of the log in a folder."""
+
+    segments: tuple[Segment, ...]
+    """In order of their sequence numbers."""
+    damaged: tuple[tuple[Path, str], ...]
+    """Files that are named like a segment but do not begin like one, and why."""
+
+
+def day_of(now: float) -> str:
+    """The UTC date of epoch seconds, ``YYYY-MM-DD``."""
+    return timestamp(now)[:10]
+
+
+def day_number(name: str) -> int:
+    """Days from 1970-01-01 to the date in a segment's name; -1 when it is no such name."""
+    found = SEGMENT_NAME.match(name)
+    return -1 if found is None else date.fromisoformat(found[1]).toordinal() - date(1970, 1, 1).toordinal()
+
+
+def free_name(folder: Path, now: float) -> str:
+    """The name of the next segment for a day: the first one that is not taken."""
+    day, part = day_of(now), 1
+    while True:
+        name = f"audit_{day}.jsonl" if part == 1 else f"audit_{day}_{part}.jsonl"
+        if not os.path.lexists(folder / name):
+            return name
+        part += 1
+
+
+def names(folder: Path) -> list[str]:
+    """Names of all segments in *folder*, sorted; empty when there is no such folder."""
+    try:
+        return sorted(name for name in os.listdir(folder) if SEGMENT_NAME.match(name))
+    except FileNotFoundError:
+        return []
+
+
+def scan(folder: Path) -> Listing:
+    """Read the first line of every segment in *folder*.  OSError when a file cannot be read."""
+    good: list[Segment] = []
+    damaged: list[tuple[Path, str]] = []
+    for name in names(folder):
+        found = _describe(folder / name)
+        if isinstance(found, Segment):
+            good.append(found)
+        else:
+            damaged.append((folder / name, found))
+    return Listing(tuple(sorted(good, key=lambda segment: (segment.first_seq, segment.name))), tuple(damaged))
+
+
+def _describe(path: Path) -> Segment | str:
+    with open_raw(path) as stream:
+        line = stream.readline(MAX_LINE)
+        size = os.fstat(stream.fileno()).st_size
+    says = claim(line)
+    if says is None or not line.endswith(b"\n"):
+        return "its first line is no line of the log" if line else "the file is empty"
+    try:
+        opening: Record | None = decode(line)
+    except ValueError:
+        opening = None
+    return Segment(path, size, says.seq, says.prev, opening)
+
+
+def open_raw(path: Path) -> BinaryIO:
+    """Open a file of the log for reading; a symbolic link or a pipe in its place is refused (OSError)."""
+    flags = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    return open(path, "rb", buffering=_BUFFER, opener=lambda name, _: os.open(name, flags | getattr(os, "O_BINARY", 0)))
+
+
+def batches(path: Path, start: int = 0, end: int | None = None) -> Iterator[list[bytes]]:
+    """The raw lines between two byte offsets (default: the whole file), LF included, in lists of at most 1,024.
+
+    What is not a whole line comes as it is: the last piece may lack its LF, and a line longer than the format allows
+    comes in pieces.
+    """
+    left = None if end is None else end - start
+    with open_raw(path) as stream:
+        stream.seek(start)
+        read = iter(partial(stream.readline, MAX_LINE), b"")
+        while lines := list(islice(read, _BATCH)):
+            if left is not None:
+                lines, left = _limited(lines, left)
+            if lines:
+                yield lines
+            if left == 0:
+                return
+
+
+def _limited(lines: list[bytes], left: int) -> tuple[list[bytes], int]:
+    total = sum(map(len, lines))
+    while lines and total > left:
+        total -= len(lines[-1])
+        last = lines.pop()
+        if total < left:
+            lines.append(last[: left - total])
+            return lines, 0
+    return lines, left - total
