@@ -22,13 +22,13 @@ PLACE = Place(
     ("template", "path"),
     [
         ("outbox/{name}", "outbox/letter.v2.PDF"),
-        ("outbox/", "outbox/letter.v2.PDF"),
+        ("./outbox/./{name}", "outbox/letter.v2.PDF"),
         ("{stem}-{id}{ext}", "letter.v2-20261120-235959-letter-abc234.PDF"),
         ("archive/{year}/{month}/{day}/{name}", "archive/2026/11/20/letter.v2.PDF"),
         ("{recipe}/{inbox}/{date} {param.customer}{ext}", "hand-over/main/2026-11-20 ACME & Co.PDF"),
         ("/srv/out//{name}", "/srv/out/letter.v2.PDF"),
         ("C:/out/{name}", "C:/out/letter.v2.PDF"),
-        ("a{{b}}/{name}", "a{b}/letter.v2.PDF"),
+        ("a{{recipe}}/{0} {x y} {}{", "a{hand-over}/{0} {x y} {}{"),
         ("x{param.empty}/report.txt", "x/report.txt"),
         ("{param.up}{param.up}x", "....x"),
     ],
@@ -40,24 +40,9 @@ def test_templates(template: str, path: str) -> None:
 @pytest.mark.parametrize(
     "template",
     [
-        *(
-            "",
-            " ",
-            "../x",
-            "a/../../x",
-            "a/..",
-            "~/x",
-            "a\\b",
-            "a/{nope}",
-            "{",
-            "a}",
-            "{na{me}}",
-            "a\x00",
-            "a\nb",
-            "{}",
-        ),
-        *("{param.}", "{param.path}/x", "{param.win}", "{param.up}/x", "{param.empty}", "x/{param.missing}", "."),
-        *("{name.__class__}", "{0}", "{name!r}", "{param.up}"),
+        *("", " ", " a", "a/", "a/.", ".", "../x", "a/../../x", "a/..", "~/x", "a\\b", "a\x00", "a\nb"),
+        *("a/{nope}", "{param.path}/x", "{param.win}", "{param.up}/x", "{param.empty}", "x/{param.missing}"),
+        *("{name}{nope}", "{param.up}"),
     ],
 )
 def test_paths_that_are_refused(template: str) -> None:
@@ -79,7 +64,7 @@ def test_names_that_are_odd_but_plain_are_kept() -> None:
 def test_problems_are_all_found_and_name_undeclared_parameters() -> None:
     assert problems("outbox/{name}") == ()
     assert problems("{param.a}/{param.b}", frozenset({"a"})) == ("uses {param.b}, which is not a declared parameter",)
-    assert len(problems("../{x}/{y}\\{")) == 5
+    assert len(problems("../{x}/{y}\\{")) == 4
 
 
 def test_absolute_or_not() -> None:
@@ -122,7 +107,7 @@ def test_f29_long_names_lose_the_end_of_their_stem() -> None:
 @given(
     st.text(max_size=60),
     st.text(max_size=20),
-    st.sampled_from(["{name}", "a/{stem}-{param.p}{ext}", "/x/{param.p}/y/"]),
+    st.sampled_from(["{name}", "a/{stem}-{param.p}{ext}", "/x/{param.p}/y"]),
 )
 def test_no_name_and_no_parameter_changes_the_folders(name: str, value: str, template: str) -> None:
     place = Place(id="i", received=0.0, recipe="r", inbox="m", params={"p": value})
@@ -130,6 +115,5 @@ def test_no_name_and_no_parameter_changes_the_folders(name: str, value: str, tem
         path = render(template, place, name)
     except ConfigError:
         return
-    full = template + ("{name}" if template.endswith("/") else "")
-    assert path.count("/") == full.count("/")
+    assert path.count("/") == template.count("/")
     assert not {"", ".", ".."} & set(path.removeprefix("/").split("/"))

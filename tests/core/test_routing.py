@@ -13,7 +13,9 @@ from deskhand.core.task import Options
 
 
 def recipe(identifier: str, **more: Any) -> Recipe:
-    prose = dict.fromkeys(("purpose", "environment", "inputs", "outputs", "safety", "observability"), "x")
+    prose: dict[str, Any] = dict.fromkeys(
+        ("purpose", "environment", "inputs", "outputs", "safety", "observability"), "x"
+    )
     return Recipe(id=identifier, kind="keep", version=3, sha256="ab", **prose, **more)
 
 

@@ -217,4 +217,4 @@ def test_any_text_is_a_rule_or_an_error(text: str) -> None:
         rule = parse(text)
     except RuleError:
         return
-    evaluate(rule, FACTS)
+    assert evaluate(rule, FACTS).why

@@ -86,6 +86,13 @@ approval: {notify: off}
         ("inboxes: [{name: drop, path: b}]\n", "inboxes[0].name:", "not drop"),
         ("inboxes: [{name: a, path: b}, {name: a, path: c}]\n", "inboxes[1].name:", "another inbox"),
         ("inboxes: [{name: a, path: ''}]\n", "inboxes[0].path:", "folder"),
+        ("inboxes: [{name: a, path: b}, {name: c, path: b/}]\n", "inboxes[1].path:", "another inbox"),
+        ("inboxes: [{name: a, path: .}]\n", "inboxes[0].path:", "desk itself"),
+        ("inboxes: [{name: a, path: x/../..}]\n", "inboxes[0].path:", "around it"),
+        ("inboxes: [{name: a, path: /}]\n", "inboxes[0].path:", "desk itself"),
+        ("inboxes: [{name: a, path: x/../queue/inbox}]\n", "inboxes[0].path:", "own folders"),
+        ("inboxes: [{name: a, path: vault}]\n", "inboxes[0].path:", "own folders"),
+        ("inboxes: [{name: a, path: vault/recipes/drafts}]\n", "inboxes[0].path:", "own folders"),
         ("schedule: {heartbeat: '0 0 * * *'}\n", "schedule.heartbeat:", "hourly"),
         ("schedule: {tidy: daily}\n", "schedule.tidy:", "five cron fields"),
         ("- a\n", "deskhand.yaml:1:1:", "mapping"),
@@ -169,7 +176,8 @@ def test_every_key_has_value_and_source() -> None:
         ("run: {}\n", "run.workers", "3", "run: {workers: 3}\n"),
         ("{}\n", "run.workers", "3", "{run: {workers: 3}}\n"),
         ("{name: a}\n", "paused", "true", "{name: a, paused: true}\n"),
-        ("run:\n  drain: 5s # a\n  # b\n\nname: x\n", "run.workers", "3", "run:\n  drain: 5s # a\n  workers: 3\n  # b\n\nname: x\n"),
+        ("run:\n  drain: 5s # a\n  # b\n\nname: x\n", "run.workers", "3",
+         "run:\n  drain: 5s # a\n  workers: 3\n  # b\n\nname: x\n"),
         ("run:\n  # workers: 2\nname: x\n", "run.workers", "3", "run:\n  workers: 3\n  # workers: 2\nname: x\n"),
         ("run: ~ # a\nname: x\n", "run.workers", "3", "run:\n  workers: 3 # a\nname: x\n"),
         ("name: x # a\n# b\n", "run.workers", "3", "name: x # a\nrun:\n  workers: 3\n# b\n"),
@@ -256,7 +264,7 @@ def test_the_starter_file_is_fresh() -> None:
 
 
 def test_the_starter_file_shows_the_defaults() -> None:
-    known = {name for _, name in settings_doc.docstrings(SOURCE)}
+    known = {*Settings.__struct_fields__, *(name for _, name in settings_doc.docstrings(SOURCE))}
     pattern = re.compile(r"# ( *(?:- )?([a-z_]+):.*)")
     found = [match for match in map(pattern.fullmatch, STARTER.read_text().splitlines()) if match]
     loaded = settings_file.read("\n".join(match[1] for match in found if match[2] in known).encode())

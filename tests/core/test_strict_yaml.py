@@ -117,6 +117,12 @@ def test_several_things_are_reported_at_once() -> None:
     assert [text.split(":")[1] for text in found] == ["1", "2", "3", "4"]
 
 
+def test_of_keys_written_twice_the_first_stands() -> None:
+    document = y.read(b"a: 1\na: {b: 2}\nc: 3\n")
+    assert document.root is not None
+    assert y.plain(document.root) == {"a": 1, "c": 3}
+
+
 def test_a_byte_order_mark_is_noted() -> None:
     document = y.read(b"\xef\xbb\xbfa: 1\n")
     assert document.bom

@@ -253,8 +253,9 @@ def test_f57_handler_that_kills_the_daemon_dies_with_it(
     script = f"{LEAVER} & echo $$ > main; while ! [ -s leaver ]; do :; done; kill -9 $DAEMON; sleep 300"
     with daemon(tmp_path, log_id, script) as process:
         assert process.wait(timeout=10) == -signal.SIGKILL
-    wait_for(lambda: ended(pid_in(tmp_path / "main")) and ended(pid_in(tmp_path / "leaver")), what="both ended")
-    assert not reap_strangers(log_id, "next run") or not marked(log_id)
+    pids = [pid_in(tmp_path / name) for name in ("main", "leaver")]
+    assert all(pids)
+    wait_for(lambda: all(ended(pid) for pid in pids) and not marked(log_id), what="everything ended")
 
 
 def test_f57_handler_that_kills_keeper_and_spawner(tmp_path: Path, spawner: Spawner, log_id: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
@@ -24,6 +25,7 @@ from deskhand.handlers.note_html_tokens import Tag, Text, tokens
         ("<a href='javascript:alert(1)'>x</a>", "x"),
         ("<a href='https://e.org/>)![[x'>x</a>", "x"),
         ("<a href=https://e.org>never closed", "[never closed](<https://e.org>)"),
+        ("<a href=https://e.org><br></a>x<b>y<br></b>", "x" + "y"),
         ("<ul><li>a<li>b<ol><li>c</li><li>d</li></ol></ul>after", "- a\n- b\n    1. c\n    2. d\n\nafter"),
         ("<blockquote><p>q<p>r</blockquote>s", "> q\n\n> r\n\ns"),
         ("<pre>a <b>b</b>\n ```\n</pre>", "````text\na b\n ```\n````"),
@@ -86,8 +88,9 @@ def test_tags_end_at_the_right_place() -> None:
 
 
 @given(st.text(alphabet="<>/!-='\" abp\n&;`~|#[]", max_size=80))
-def test_any_input_gives_a_page(html: str) -> None:
-    convert(html)
+def test_no_input_gives_html_code_or_wikilinks(html: str) -> None:
+    bare = re.sub(r"\\.", "E", convert(html).body)
+    assert not re.search(r"[<`$]|\[\[|~~|==|%%", bare.replace("<br>", ""))
 
 
 @given(st.text(max_size=60))
@@ -109,3 +112,10 @@ def test_hostile_input_takes_linear_time(piece: str) -> None:
     start = time.process_time()
     convert(piece * (60_000 // len(piece)))
     assert time.process_time() - start < 2
+
+
+def test_deep_emphasis_takes_linear_time() -> None:
+    start = time.process_time()
+    convert("<b>" * 20_000 + "x" + "</b>" * 20_000)
+    convert("<b>x<i>" * 10_000 + "</i>y</b>" * 10_000)
+    assert time.process_time() - start < 1

@@ -87,11 +87,18 @@ def test_content_decides_and_disagreement_is_said(head: bytes, name: str, kind: 
         assert found.remark is None
 
 
-def test_unknown_is_called_unknown() -> None:
-    found = detect(b"\xd9\x13\x88\xff\x01\x02", "x.weird")
+@pytest.mark.parametrize("head", [b"\xd9\x13\x88\xff\x01\x02", b"\x99\x01\x00\x81" * 9, b"BM\x81\x00\x01" * 9])
+def test_unknown_is_called_unknown_and_two_matching_bytes_prove_nothing(head: bytes) -> None:
+    found = detect(head, "x.weird")
     assert (found.mime, found.label, found.remark) == ("application/octet-stream", "", None)
+
+
+def test_weak_evidence_counts_when_the_name_agrees() -> None:
+    assert detect(b"BM\x81\x00\x01" * 9, "x.bmp").mime == "image/x-ms-bmp"
 
 
 @given(st.binary(max_size=200), st.sampled_from(["x", "x.txt", "x.pdf", "x.docx", "x.eml", "x.zip", ".", "x.json"]))
 def test_any_head_is_decided(head: bytes, name: str) -> None:
-    detect(head, name)
+    found = detect(head, name)
+    assert (found.kind is Kind.EMPTY) is (head == b"")
+    assert "/" in found.mime

@@ -131,4 +131,5 @@ def test_hostile_messages_end_soon(raw: bytes) -> None:
     st.binary(max_size=300), st.sampled_from([b"", b"Content-Type: multipart/mixed; boundary=x\n\n--x\n", b"Subject: "])
 )
 def test_any_bytes_give_a_page(data: bytes, before: bytes) -> None:
-    convert(before + data)
+    page = convert(before + data)
+    assert page.conversion == "complete" and "attachments" in page.properties

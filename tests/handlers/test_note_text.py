@@ -173,6 +173,7 @@ def test_text_stands_for_itself(text: str, safe: str) -> None:
 
 def test_two_pieces_do_not_make_a_mark() -> None:
     assert escape_piece("%") + escape_piece("%x%") + escape_piece("%") == "\\%\\%x\\%\\%"
+    assert escape_piece("==") + escape_piece("a=b=") == "\\=\\=a=b\\="
 
 
 @pytest.mark.parametrize(

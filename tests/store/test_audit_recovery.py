@@ -145,7 +145,8 @@ def test_f51_a_flipped_bit_at_or_below_the_head_is_refused_with_its_line(folder:
             words = refused(folder, clock)
             assert NAME in words, words
             merged = at == len(line) - 1  # without its LF a line swallows the next one
-            assert f"line {number + merged}:" in words or number == 1, (number, at, words)
+            named = {f"line {number}:", f"line {number + merged}:"}
+            assert number == 1 or any(name in words for name in named), (number, at, words)
         start += len(line)
 
 

@@ -1,4 +1,4 @@
-"""Shell completion of ids and recipe names.  Completion never fails loudly: without a desk there is nothing to offer."""
+"""Shell completion of ids and recipe names.  It never fails loudly: without a desk there is nothing to offer."""
 
 from __future__ import annotations
 

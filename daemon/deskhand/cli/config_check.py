@@ -23,7 +23,9 @@ def config_check(frame: Frame, as_json: bool) -> int:
 
     loaded = check(frame.desk, os.environ)
     if as_json:
-        violations = [{"line": v.line, "column": v.column, "key": v.path, "message": v.message} for v in loaded.violations]
+        violations = [
+            {"line": v.line, "column": v.column, "key": v.path, "message": v.message} for v in loaded.violations
+        ]
         show.emit_json({"ok": not violations, "violations": violations})
         return ExitCode.USAGE if violations else ExitCode.OK
     if loaded.violations:

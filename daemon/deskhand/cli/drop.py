@@ -23,7 +23,9 @@ PRIORITY = click.IntRange(-10, 10)
 @click.command("drop", cls=Verb)
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE...")
 @click.option("--recipe", metavar="ID", help="The recipe; else the name decides.", shell_complete=offer_recipes)
-@click.option("--param", "params", multiple=True, metavar="NAME=VALUE", help="A parameter of the recipe; may be repeated.")
+@click.option(
+    "--param", "params", multiple=True, metavar="NAME=VALUE", help="A parameter of the recipe; may be repeated."
+)
 @click.option("--key", metavar="NAME", help="Name by which other drops can wait for this one.")
 @click.option("--after", multiple=True, metavar="KEY", help="Wait for the drop with this key, or a task's whole id.")
 @click.option("--not-before", metavar="TIME", help="Start no sooner: 2h, 08:00, '2026-11-24 08:00'.")

@@ -62,7 +62,9 @@ class Planner:
         }
         return {**plan, **self._with_recipe(choice, path, files, options)}
 
-    def _with_recipe(self, choice: Choice, path: Path, files: tuple[InputFile, ...], options: Options) -> dict[str, Any]:
+    def _with_recipe(
+        self, choice: Choice, path: Path, files: tuple[InputFile, ...], options: Options
+    ) -> dict[str, Any]:
         recipe = choice.recipe
         duplicate = self._completed_before(manifest_sha256(files)) if any(entry.bytes for entry in files) else None
         if recipe is None:

@@ -1,4 +1,4 @@
-"""Groups of verbs that import a verb only when it is used, and the outermost one, which turns errors into exit codes."""
+"""Groups that import a verb only when it is used, and the outermost one, which turns errors into exit codes."""
 
 from __future__ import annotations
 

@@ -40,7 +40,9 @@ def resolve(text: str, known: Mapping[str, str], *, last: str | None = None, wha
     if len(found) == 1:
         return found[0]
     if not found:
-        raise UsageError("finding a task", f"no {what} has an id that begins or ends with {text!r}", hint="deskhand tasks")
+        raise UsageError(
+            "finding a task", f"no {what} has an id that begins or ends with {text!r}", hint="deskhand tasks"
+        )
     some = ", ".join(known[key] for key in found[:SHOWN])
     more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
     raise UsageError("finding a task", f"{text!r} may be {some}{more}", hint="give more of its id")

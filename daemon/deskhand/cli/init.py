@@ -12,24 +12,24 @@ from deskhand.cli.frame import Verb, json_option
 
 @click.command("init", cls=Verb)
 @click.argument("folder", required=False, type=click.Path(path_type=Path, file_okay=False), metavar="[DIR]")
-@click.option("--adopt", is_flag=True, help="Go on with a desk that was copied, moved to another machine or restored.")
+@click.option("--adopt", is_flag=True, help="Go on with a desk that was copied, restored or moved to another machine.")
 @json_option
 def init(folder: Path | None, adopt: bool, as_json: bool) -> None:
-    """Make a desk in DIR (default: here).
+    """Make a desk.
 
-    Nothing that is there is overwritten, so it also repairs a desk.  --adopt is for a desk that is not the one that
-    acted last: it says on record that this one goes on.  It then starts paused, and runs that must not be repeated
-    blindly are put to a person.
+    In DIR (default: here); nothing that is there is overwritten.  --adopt is for a desk that is not the one that acted
+    last: it puts on record that this one goes on.  It is paused then, and runs that must not be repeated blindly are
+    put to a person.
     """
     from deskhand.host.found import init as make
 
-    desk = make(Path(folder or ".").expanduser().absolute(), adopt=adopt)
+    desk, written = make(Path(folder or "."), adopt=adopt)
     if as_json:
-        show.emit_json({"desk": show.path(desk.root), "adopted": adopt})
+        show.emit_json({"desk": show.path(desk.root), "adopted": adopt, "written": list(written)})
         return
-    click.echo(f"a desk: {show.path(desk.root)}")
+    click.echo(f"{'adopted' if adopt else 'a desk'}: {show.path(desk.root)}")
     if adopt:
-        click.echo("it is paused; when everything is as it should be: deskhand resume")
+        click.echo("it is paused; look around, and when everything is as it should be: deskhand resume")
         return
     here = desk.root == Path.cwd().resolve()
     click.echo(f"  start it:   {'' if here else f'cd {show.path(desk.root)} && '}deskhand run")

@@ -50,7 +50,13 @@ def row(view: View, task: Task, now: float) -> tuple[str, ...]:
     described = view.task_file(task.key)
     name = "(its files are gone)" if described is None else show.text(described.name)
     recipe = "-" if task.pin is None else task.pin.id
-    return (view.identifier(task.key), show.state(task.state), ago(task.since, now), recipe, with_reason(name, task, now))
+    return (
+        view.identifier(task.key),
+        show.state(task.state),
+        ago(task.since, now),
+        recipe,
+        with_reason(name, task, now),
+    )
 
 
 def with_reason(name: str, task: Task, now: float) -> str:

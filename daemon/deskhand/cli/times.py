@@ -82,5 +82,5 @@ def _moment(text: str, now: float, zone: tzinfo | None) -> float:
 
 
 def _at(moment: datetime, zone: tzinfo | None) -> datetime:
-    """A wall-clock time in *zone*; the machine's zone has to be asked, because it may change between summer and winter."""
+    """A wall-clock time in *zone*; the machine's own is asked each time, because it differs between summer and winter."""
     return moment.astimezone() if zone is None else moment.replace(tzinfo=zone)

@@ -1,12 +1,12 @@
 """The path template of ``deliver:``, rendered for one result.
 
-``outbox/{year}/{stem}-{id}{ext}`` -> ``outbox/2026/letter-20261120-...-abc234.pdf``.  Relative paths begin at the desk;
-a path that ends with ``/`` means the folder and gets ``{name}``.
+``outbox/{year}/{stem}-{id}{ext}`` -> ``outbox/2026/letter-20261120-...-abc234.pdf``.  Relative paths begin at the desk.
+``{ext}`` has its dot and is empty where there is none, so ``{stem}{ext}`` is always ``{name}``.
 
 Rules: placeholders are filled in *inside* one component of the path, so no name and no parameter can add a folder,
 climb out of one or be ``.`` or ``..``; a component longer than 255 bytes loses the end of its stem, never its
-extension; ``{{`` and ``}}`` are braces.  Dates are the day of receipt in UTC, so that a replay after days, or in
-another time zone, gives the same path.  Pure: nothing here looks at a disk.
+extension; braces that are no placeholder stay what they are.  Dates are the day of receipt in UTC, so that a replay
+after days, or in another time zone, gives the same path.  Pure: nothing here looks at a disk.
 """
 
 from __future__ import annotations
@@ -23,8 +23,7 @@ COMPONENT_MAX = 255
 """Bytes of a name on the usual filesystems."""
 PLACEHOLDERS = frozenset({"name", "stem", "ext", "id", "date", "year", "month", "day", "recipe", "inbox"})
 """Beside ``param.<name>``."""
-_PIECE = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]|[^{}]+")
-_PARAMETER = re.compile(r"param\.[A-Za-z0-9_-]+\Z")
+_PLACEHOLDER = re.compile(r"\{(param\.[A-Za-z0-9_-]+|[A-Za-z_][A-Za-z0-9_]*)\}")
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 OPERATION = "delivering results"
 
@@ -48,21 +47,20 @@ def problems(template: str, params: frozenset[str] | None = None) -> tuple[str, 
         found.append("is empty or begins or ends with a blank")
     if "\x00" in template or "\n" in template:
         found.append("contains a control character")
-    if ".." in _components(template):
+    if ".." in template.split("/"):
         found.append("must not contain `..`")
+    if template.rsplit("/", 1)[-1] in ("", "."):
+        found.append("must end in a file's name, such as {name}")
     if template.startswith("~"):
-        found.append("`~` is not expanded; write an absolute path")
+        found.append("begins with `~`, which is not expanded; write an absolute path")
     if "\\" in template:
-        found.append("folders are separated by `/`")
-    for piece in _PIECE.finditer(template):
-        token = piece[0]
-        if token in ("{", "}"):
-            found.append("has a brace without its partner (write `{{` for a brace)")
-        elif piece[1] is not None and piece[1] not in PLACEHOLDERS:
-            if not _PARAMETER.match(piece[1]):
-                found.append(f"has no placeholder {token}")
-            elif params is not None and piece[1].removeprefix("param.") not in params:
-                found.append(f"uses {token}, which is not a declared parameter")
+        found.append("contains a backslash; folders are separated by `/`")
+    for key in _PLACEHOLDER.findall(template):
+        if key.startswith("param."):
+            if params is not None and key.removeprefix("param.") not in params:
+                found.append(f"uses {{{key}}}, which is not a declared parameter")
+        elif key not in PLACEHOLDERS:
+            found.append(f"has no placeholder {{{key}}}")
     return tuple(dict.fromkeys(found))
 
 
@@ -78,8 +76,8 @@ def render(template: str, place: Place, name: str) -> str:
         raise ConfigError(OPERATION, f"the template `{template}` {wrong[0]}", hint="correct `deliver:` in the recipe")
     values = _values(place, name)
     root = "/" if template.startswith("/") else ""
-    full = f"{template}{{name}}" if template.endswith("/") else template
-    return root + "/".join(_component(part, values) for part in _components(full))
+    parts = [part for part in template.split("/") if part not in ("", ".")]
+    return root + "/".join(_component(part, values) for part in parts)
 
 
 def numbered(name: str, number: int) -> str:
@@ -104,10 +102,6 @@ def fit(stem: str, ext: str, *, keep: str = "") -> str:
     return _cut(stem.removesuffix(keep), room - len(_bytes(keep))) + keep + ext
 
 
-def _components(path: str) -> list[str]:
-    return [part for part in path.split("/") if part]
-
-
 def _values(place: Place, name: str) -> dict[str, str]:
     day = datetime.fromtimestamp(place.received, UTC)
     stem, ext = split_name(name)
@@ -128,29 +122,24 @@ def _values(place: Place, name: str) -> dict[str, str]:
 
 def _component(part: str, values: Mapping[str, str]) -> str:
     """One folder or file name."""
-    rendered = "".join(_filled(piece, values) for piece in _PIECE.finditer(part))
+    rendered = _PLACEHOLDER.sub(lambda found: _value(found[1], values), part)
     if rendered in ("", ".", ".."):
         raise ConfigError(OPERATION, f"`{part}` becomes `{rendered}`, which is not a name")
     return fit(*split_name(rendered))
 
 
-def _filled(piece: re.Match[str], values: Mapping[str, str]) -> str:
-    token, key = piece[0], piece[1]
-    if token in ("{{", "}}"):
-        return token[0]
-    if key is None:
-        return token
+def _value(key: str, values: Mapping[str, str]) -> str:
     if key not in values:
-        raise ConfigError(OPERATION, f"the drop has no value for {token}", hint="give the parameter, or a default")
+        raise ConfigError(OPERATION, f"the drop has no value for {{{key}}}", hint="give the parameter, or a default")
     value = values[key]
     # In a name on Linux a backslash is an ordinary character; a parameter has no reason to contain one.
     separators = "/\\\x00" if key.startswith("param.") else "/\x00"
     if any(char in separators for char in value):
-        raise ConfigError(OPERATION, f"the value of {token} contains a path separator", hint="use a plain word")
+        raise ConfigError(OPERATION, f"the value of {{{key}}} contains a path separator", hint="use a plain word")
     try:
         _bytes(value)
     except UnicodeEncodeError as error:
-        raise ConfigError(OPERATION, f"the value of {token} cannot be a file name") from error
+        raise ConfigError(OPERATION, f"the value of {{{key}}} cannot be a file name") from error
     return value
 
 

@@ -10,7 +10,8 @@
 
 Front matter without that key belongs to other tools and is none of our business.  With it, the whole block must be
 strict YAML and every option must be right: anything else is a problem, and the drop is quarantined instead of being
-run in a way that was not meant.  A drop can make things stricter and later, never looser or sooner.
+run in a way that was not meant.  A drop can make things stricter and later, never looser or sooner.  Problems repeat
+neither values nor keys of the drop: they stand in the audit log.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from typing import Any, NamedTuple
 
 from deskhand.core import strict_yaml as y
 from deskhand.core.names import extension
-from deskhand.core.shape import MISSING, Shaper
+from deskhand.core.shape import MISSING, Field, Shaper
 from deskhand.core.task import Options
 
 HEAD_BYTES = 64 * 1024
@@ -127,7 +128,8 @@ class _Readers:
 
     def __init__(self, zone: tzinfo) -> None:
         self._zone = zone
-        self.shaper = Shaper({(Options, "not_before"): self._not_before, (Options, "after"): self._after})
+        custom: dict[Field, Any] = {(Options, "not_before"): self._not_before, (Options, "after"): self._after}
+        self.shaper = Shaper(custom, reveal=False)
 
     def _not_before(self, node: y.Node, path: str) -> Any:
         message = "must be a date or a time such as 2026-11-24 or 2026-11-24 08:00+01:00"
@@ -170,9 +172,15 @@ class _Readers:
 
 
 def _violated(violations: tuple[y.Violation, ...]) -> FrontMatter:
-    shown = [f"line {v.line + 1}: {f'{v.path}: ' if v.path else ''}{v.message}" for v in violations[:5]]
+    shown = [f"line {v.line + 1}: {_known_path(v.path)}{v.message}" for v in violations[:5]]
     more = f"; and {len(violations) - 5} more" if len(violations) > 5 else ""
     return _problem("; ".join(shown) + more)
+
+
+def _known_path(path: str) -> str:
+    """The option, if it is one of ours: what else a drop calls its keys is its own business."""
+    steps = path.split(".")
+    return f"{steps[1]}: " if steps[0] == "deskhand" and steps[1:] and steps[1] in Options.__struct_fields__ else ""
 
 
 def _problem(text: str) -> FrontMatter:

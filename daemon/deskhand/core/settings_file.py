@@ -32,6 +32,8 @@ DEFAULT = "default"
 _TRUE, _FALSE = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off", ""})
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?\Z")
 _RESERVED_INBOXES = frozenset({"drop", "retry"})
+_OURS = frozenset({"queue", "audit_logs", "logs", "backups"})
+_OURS_IN_VAULT = frozenset({("vault", "_deskhand"), ("vault", "recipes")})
 _CRON_STEP = re.compile(r"[0-9A-Za-z*,/#?-]+\Z", re.ASCII)
 _EVERY_HOUR = re.compile(r"\*(?:/1)?\Z")
 
@@ -143,6 +145,7 @@ def _check(root: y.Node, found: Mapping[str, Any], shaper: Shaper) -> None:
         shaper.wrong(y.locate(root, path), path, message)
 
     names: set[str] = set()
+    paths: set[str] = set()
     for index, inbox in enumerate(found.get("inboxes", ())):
         path = f"inboxes[{index}]"
         if _NAME.match(inbox.name) is None or inbox.name in _RESERVED_INBOXES:
@@ -150,8 +153,11 @@ def _check(root: y.Node, found: Mapping[str, Any], shaper: Shaper) -> None:
         elif inbox.name in names:
             wrong(f"{path}.name", f"another inbox is called {inbox.name!r} already")
         names.add(inbox.name)
-        if not inbox.path.strip() or "\0" in inbox.path:
-            wrong(f"{path}.path", "must be a folder")
+        if (message := _path_problem(inbox.path)) is not None:
+            wrong(f"{path}.path", message)
+        elif inbox.path.rstrip("/") in paths:
+            wrong(f"{path}.path", "another inbox watches this folder already")
+        paths.add(inbox.path.rstrip("/"))
         if inbox.recipe is not None and _NAME.match(inbox.recipe) is None:
             wrong(f"{path}.recipe", "is no name of a recipe")
         if not inbox.match:
@@ -165,6 +171,25 @@ def _check(root: y.Node, found: Mapping[str, Any], shaper: Shaper) -> None:
         message = _cron_problem(getattr(schedule, key), hourly=key == "heartbeat")
         if message is not None:
             wrong(f"schedule.{key}", message)
+
+
+def _path_problem(path: str) -> str | None:
+    """A watched folder swallows what is in it, so the desk's own folders can be none."""
+    if not path.strip() or "\0" in path:
+        return "must be a folder"
+    steps: list[str] = []
+    for step in path.split("/"):
+        if step == ".." and steps and steps[-1] != "..":
+            steps.pop()
+        elif step not in ("", "."):
+            steps.append(step)
+    if path.startswith(("/", "~")) and steps:
+        return None
+    if not steps or set(steps) == {".."}:
+        return "must not be the desk itself or a folder around it"
+    if steps[0] in _OURS or tuple(steps[:2]) in _OURS_IN_VAULT or steps == ["vault"]:
+        return "must not be one of deskhand's own folders"
+    return None
 
 
 def _cron_problem(text: str, *, hourly: bool) -> str | None:

@@ -68,12 +68,16 @@ class Shaper:
     """Reads nodes into fields and collects what is wrong with them.
 
     *custom* maps (struct, field) to the reader of a field that has a form of its own; a reader gets the node and its
-    path, notes what is wrong with :meth:`wrong` and then returns ``MISSING``.
+    path, notes what is wrong with :meth:`wrong` and then returns ``MISSING``.  Without *reveal* no message repeats a
+    value: for text that is not the owner's own and whose problems stand in the audit log.
     """
 
-    def __init__(self, custom: Mapping[Field, Callable[[y.Node, str], Any]] | None = None) -> None:
+    def __init__(
+        self, custom: Mapping[Field, Callable[[y.Node, str], Any]] | None = None, *, reveal: bool = True
+    ) -> None:
         self.violations: list[y.Violation] = []
         self._custom = custom or {}
+        self._reveal = reveal
 
     def wrong(self, span: y.Span, path: str, message: str) -> Missing:
         """Note a violation."""
@@ -85,7 +89,7 @@ class Shaper:
     ) -> dict[str, Any] | Missing:
         """The fields that are there and right; *hidden* ones count as unknown.  MISSING when *node* is no mapping."""
         if not isinstance(node, y.Mapping):
-            return self.wrong(node.span, path, f"must be a mapping of keys, not {_kind(node)}")
+            return self.wrong(node.span, path, f"must be a mapping of keys{self._not(node)}")
         known = {field.name: field for field in struct_type(cls).fields if field.name not in hidden}
         found: dict[str, Any] = {}
         for entry in node.entries:
@@ -128,23 +132,40 @@ class Shaper:
 
     def _single(self, node: y.Node, info: inspect.Type, unit: str | None, path: str) -> Any:
         if not isinstance(node, y.Scalar):
-            return self.wrong(node.span, path, f"must be a single value, not {_kind(node)}")
+            return self.wrong(node.span, path, f"must be a single value{self._not(node)}")
         try:
             return _scalar(node, info, unit)
         except ValueError as error:
-            return self.wrong(node.span, path, str(error))
+            return self.wrong(node.span, path, str(error) if self._reveal else f"must be {_wanted(info)}")
+
+    def _not(self, node: y.Node) -> str:
+        return f", not {_kind(node)}" if self._reveal else ""
 
     def _list(self, node: y.Node, item: inspect.Type, path: str) -> Any:
         if not isinstance(node, y.Sequence):
-            return self.wrong(node.span, path, f"must be a list, as in [a, b], not {_kind(node)}")
+            return self.wrong(node.span, path, f"must be a list, as in [a, b]{self._not(node)}")
         values = [self.value(part, item, f"{path}[{index}]") for index, part in enumerate(node.items)]
         return MISSING if any(value is MISSING for value in values) else tuple(values)
 
     def _dict(self, node: y.Node, item: inspect.Type, path: str) -> Any:
         if not isinstance(node, y.Mapping):
-            return self.wrong(node.span, path, f"must be a mapping of keys, not {_kind(node)}")
+            return self.wrong(node.span, path, f"must be a mapping of keys{self._not(node)}")
         values = {entry.key.text: self.value(entry.node, item, f"{path}.{entry.key.text}") for entry in node.entries}
         return MISSING if any(value is MISSING for value in values.values()) else values
+
+
+def _wanted(info: inspect.Type) -> str:
+    match info:
+        case inspect.LiteralType():
+            return " or ".join(str(value) for value in info.values)
+        case inspect.BoolType():
+            return "true or false"
+        case inspect.IntType():
+            return "a whole number"
+        case inspect.FloatType():
+            return "a number"
+        case _:
+            return "text, in quotes if it is true, false or null"
 
 
 def _kind(node: y.Node) -> str:

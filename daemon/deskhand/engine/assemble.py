@@ -19,6 +19,7 @@ from deskhand.core.record import Actor, Draft, Record
 from deskhand.core.settings import Settings
 from deskhand.engine.answers import Answers
 from deskhand.engine.asking import Asking
+from deskhand.engine.bell import Notice
 from deskhand.engine.choosing import Choosing
 from deskhand.engine.clock import SystemClock
 from deskhand.engine.dispatcher import Dispatcher
@@ -151,6 +152,7 @@ def _parts(
     notify: Callable[[str, str], None],
     watch: bool,
 ) -> Parts:
+    notice = Notice(ring)
     requests = Requests(files, desk)
     placement = Placement(desk, folders, requests)
     asking = Asking(requests, settings.approval.expires_after)
@@ -167,8 +169,9 @@ def _parts(
         folders=folders,
         placement=placement,
         recipes=recipes,
-        intake=Intake(desk, settings, files, clock, choosing.for_drop, recipes.current.ids, ring),
-        watcher=Watcher(desk, settings, ring) if watch else None,
+        intake=Intake(desk, settings, files, clock, choosing.for_drop, recipes.current.ids, ring, known=ledger.known),
+        watcher=Watcher(desk, settings, notice.give) if watch else None,
+        notice=notice,
         reception=Reception(ledger, recipes, asking, choosing, seen.find),
         gestures=Gestures(folders, requests),
         answers=answers,
@@ -186,6 +189,11 @@ def _recover(files: Files, desk: Desk, parts: Parts, now: float) -> int:
         desk, parts.ledger, parts.placement, parts.folders, Attempts(files, desk), parts.outcomes, parts.log
     )
     cut = recovery.run(now)
+    for warning in parts.intake.warnings:
+        parts.log.warning(warning)
+    parts.intake.recover({*parts.ledger.tasks, *parts.ledger.ended})
+    parts.intake.remember(parts.ledger.sources)
+    parts.ledger.sources.clear()
     for task in parts.ledger.tasks.values():
         parts.dispatcher.add(task)
     return cut

@@ -1,4 +1,4 @@
-"""What wakes the deciding thread.
+"""What wakes the deciding thread, and what tells it to look at the folders.
 
 A socket pair instead of a lock and a condition: a signal handler may ring while the very same thread is waiting, which
 would deadlock on a lock.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import select
 import socket
+from collections.abc import Callable
 
 
 class Bell:
@@ -41,3 +42,21 @@ class Bell:
         """Release the sockets."""
         self._ours.close()
         self._theirs.close()
+
+
+class Notice:
+    """Something changed in a folder: said by any thread, taken note of by one."""
+
+    def __init__(self, ring: Callable[[], None]) -> None:
+        self._ring = ring
+        self._given = True
+
+    def give(self) -> None:
+        """Say so, and wake the deciding thread."""
+        self._given = True
+        self._ring()
+
+    def take(self) -> bool:
+        """Whether it was said since the last call; true the first time, because nobody has looked yet."""
+        given, self._given = self._given, False
+        return given

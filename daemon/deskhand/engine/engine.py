@@ -5,22 +5,26 @@ The engine runs on one thread.  Others hand in facts through queues and ring the
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from deskhand.core.clock import Clock
 from deskhand.core.event import Damage, Expire
 from deskhand.core.log import Log
-from deskhand.core.names import visible
+from deskhand.core.names import Part, visible
 from deskhand.core.record import Actor, Draft
 from deskhand.core.settings import Settings
 from deskhand.core.state import STARTABLE, State
 from deskhand.core.task import Task
 from deskhand.engine.answers import Answers, name_hash
+from deskhand.engine.bell import Notice
 from deskhand.engine.dispatcher import Dispatcher
 from deskhand.engine.effects import Effects
 from deskhand.engine.gestures import Gestures
 from deskhand.engine.intake import Intake
+from deskhand.engine.intake_facts import InboxChange
 from deskhand.engine.ledger import Ledger, counts
 from deskhand.engine.outcome import Finished, Handed
 from deskhand.engine.outcomes import Outcomes
@@ -31,6 +35,7 @@ from deskhand.engine.starting import Starting
 from deskhand.engine.strays import Strays
 from deskhand.engine.watcher import Watcher
 from deskhand.errors import DeskhandError, StoreError
+from deskhand.store.accept import Accepted
 from deskhand.store.queue_folders import QueueFolders
 from deskhand.store.recipes import Recipes
 
@@ -57,6 +62,7 @@ class Parts:
     recipes: Recipes
     intake: Intake
     watcher: Watcher | None
+    notice: Notice
     reception: Reception
     gestures: Gestures
     answers: Answers
@@ -74,23 +80,20 @@ class Engine:
     def __init__(self, parts: Parts) -> None:
         self._ = parts
         self.ledger = parts.ledger
-        self._look = True
         self._next_scan = 0.0
         self._stuck_until = 0.0
         self._deliver_again: dict[str, float] = {}
         self._wall = parts.clock.wall()
         self._mono = self._seconds()
         self._starts = True
+        self._received: list[Accepted] = []
+        """On their way onto the record: what was copied is removed from the inbox when they are."""
         self.apply_pause()
 
     def _seconds(self) -> float:
         return self._.clock.monotonic_ns() / 1e9
 
     # -- the tick ----------------------------------------------------------------------------------------------
-
-    def look(self) -> None:
-        """Something changed in a folder (called from any thread): read the folders at the next tick."""
-        self._look = True
 
     def scan_everything(self) -> None:
         """Do the full scan at the next tick."""
@@ -103,13 +106,12 @@ class Engine:
             return
         self._check_clock(now, mono)
         self._rotate()
-        full, look = mono >= self._next_scan, self._look
-        self._look = False
+        full, look = mono >= self._next_scan, self._.notice.take()
         if full:
             self._next_scan = mono + self._.settings.scan_interval
             self._full_scan(now, mono)
         if full or look or self._due(self._.intake.next_due(), mono):
-            self._take_drops(mono)
+            self._take_drops()
         self._receive(now)
         if full or look or self._.gestures.unclear:
             self._read_gestures(now, mono)
@@ -134,6 +136,9 @@ class Engine:
             self._.log.info("the audit log can be written again")
             self.apply_pause()
         self._.effects.carry_out(changes)
+        if self._received:
+            self._.intake.release(self._received)
+            self._received.clear()
         return True
 
     @staticmethod
@@ -172,15 +177,12 @@ class Engine:
                 if undelivered is not None and undelivered.undelivered:
                     self._.runs.deliver(undelivered, self._.placement.identifier(key))
 
-    def _take_drops(self, mono: float) -> None:
-        moved = set()
+    def _take_drops(self) -> None:
+        moved: set[Path] = set()
         if self._.watcher is not None:
-            for change in self._.watcher.supervise():
-                fields = {"inbox": change.inbox, "reason": change.reason}
-                self.ledger.note(Draft("watch.degraded" if change.degraded else "watch.restored", fields))
-                self._.log.warning(change.reason, inbox=change.inbox)
+            self._inbox_changes(self._.watcher.supervise())
             moved = self._.watcher.moved()
-        self._.intake.scan(moved)
+        self._inbox_changes(self._.intake.scan(moved).changes)
         for refused in self._.intake.problems():
             fields = {
                 "inbox": refused.inbox,
@@ -191,12 +193,18 @@ class Engine:
             self.ledger.note(Draft("drop.refused", fields))
             self._.log.warning("drop refused", name=visible(refused.name), reason=refused.reason)
 
+    def _inbox_changes(self, changes: Iterable[InboxChange]) -> None:
+        for change in changes:
+            fields = {"inbox": change.inbox, "reason": change.reason}
+            self.ledger.note(Draft("watch.degraded" if change.degraded else "watch.restored", fields))
+            self._.log.warning(change.reason, inbox=change.inbox)
+
     def _receive(self, now: float) -> None:
         for accepted in self._.intake.collect():
             identifier = accepted.task_file.id
-            names = (f"{identifier}.task.json", accepted.task_file.input)
-            self._.placement.adopt(identifier, names)
+            self._.placement.adopt(identifier, (f"{identifier}.{Part.TASK}", accepted.task_file.input))
             self._.reception.receive(accepted, now)
+            self._received.append(accepted)
 
     def _read_gestures(self, now: float, mono: float) -> None:
         if self._.gestures.changed():
@@ -269,7 +277,7 @@ class Engine:
             self._.intake.resume()
         else:
             self._.intake.pause()
-        self._look = True
+        self._.notice.give()
 
     def stop_starting(self) -> None:
         """Begin no more attempts in this run of the daemon."""

@@ -13,7 +13,7 @@ from deskhand.core.recipe import Pin
 from deskhand.core.record import Draft, Record
 from deskhand.core.replay import TARGETS, apply, stamp_task
 from deskhand.core.step import Decision, step
-from deskhand.core.task import Task
+from deskhand.core.task import Source, Task
 from deskhand.store.audit_log import AuditLog
 
 LABELS_KEPT = 100_000
@@ -89,8 +89,12 @@ class Ledger:
         self.book = Book() if snapshot is None else msgspec.json.decode(snapshot, type=Book)
         self.ended: dict[str, Task] = {}
         """Key -> finished task whose files are not yet moved."""
+        self.sources: list[Source] = []
+        """Identities of the drops received since the last snapshot: a crash may have left some in an inbox."""
         for record in records:
             moved = self.book.take(record)
+            if record.type == "task.received":
+                self.sources.append(msgspec.convert(record.fields["source"], Source))
             if moved is not None and moved[1].terminal:
                 self.ended[moved[1].key] = moved[1]
 
@@ -103,6 +107,10 @@ class Ledger:
     def tasks(self) -> dict[str, Task]:
         """Key -> unfinished or undelivered task."""
         return self.book.tasks
+
+    def known(self, key: str) -> bool:
+        """Whether a task is unfinished, or ended since the last snapshot."""
+        return key in self.book.tasks or key in self.ended
 
     @property
     def dirty(self) -> bool:

@@ -64,9 +64,11 @@ class Listing:
 
     def stretch(self, recipes: Collection[str], budget: int) -> list[Name]:
         """The next names, at most *budget*.  `complete` and `sweep` say where the listing stands."""
+        self.complete = False
+        if budget == 0:
+            return []
         if self._stream is None:
             self._stream = observe(self.inbox, self.root, recipes, self._names)
-        self.complete = False
         try:
             names = [Name(*found) for found in islice(self._stream, budget)]
         except OSError as error:
@@ -119,6 +121,11 @@ class Listing:
         """What is to be told, once."""
         told, self._changes = self._changes, []
         return told
+
+    @property
+    def under_way(self) -> bool:
+        """Whether there are names that the last stretch did not come to."""
+        return self._stream is not None
 
     @property
     def trouble(self) -> str | None:

@@ -20,7 +20,7 @@ from deskhand.store.claim import Batch, Claimed, Outcome, claim
 from deskhand.store.desk import Desk
 from deskhand.store.files import Files, FsyncError
 
-DESK_TROUBLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO})
+DESK_TROUBLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 """Errors after which the next drop would fail as well."""
 
 

@@ -81,10 +81,11 @@ class Waiting:
         except FileNotFoundError:
             return None
         except OSError as error:
-            return self._unreadable(place, entry, error, now, sweep)
+            self._unreadable(place, entry, error, now, sweep)
+            return None
         if self._known(key, source_of(seen), sweep):
             return None
-        candidate = settle.observed(before and before.candidate, seen, now, moved_in=moved_in)
+        candidate = settle.observed(None if before is None else before.candidate, seen, now, moved_in=moved_in)
         if seen.kind is Kind.FILE and seen.size == 0:
             candidate = replace(candidate, awaits_download=settle.downloading(place.name, downloads()))
         return self._judge(place, candidate, now, sweep)
@@ -199,9 +200,9 @@ class Waiting:
         earliest = min(moments, default=float("inf"))
         return None if earliest == float("inf") else earliest
 
-    def stalled(self) -> list[Place]:
-        """The drops that have been unfinished for too long."""
-        return [item.place for item in self._items.values() if item.stalled]
+    def stalled(self) -> list[tuple[Place, float]]:
+        """The drops that have been unfinished for too long, and when they were first seen (monotonic seconds)."""
+        return [(item.place, item.candidate.first_seen) for item in self._items.values() if item.stalled]
 
     def problems(self) -> list[Refused]:
         """What is to be told, once."""

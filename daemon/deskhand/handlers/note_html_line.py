@@ -79,7 +79,7 @@ class Line:
         """Put marks around everything from part *start* on; not around nothing, and not over a line break."""
         inner = "".join(self._parts[start:])
         bare = inner.strip()
-        if not bare or "\n" in bare:
+        if not bare or "\n" in inner:
             return
         lead = inner[: len(inner) - len(inner.lstrip())]
         tail = inner[len(inner.rstrip()) :]

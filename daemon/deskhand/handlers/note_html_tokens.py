@@ -72,24 +72,15 @@ def tokens(html: str) -> Iterator[Text | Tag]:
 
 
 class _Ends:
-    """Where things end; a search that once found nothing is not made again, which keeps all of it linear."""
+    """Where things end.  A search that finds nothing ends the document or cannot be repeated: all of it is linear."""
 
     def __init__(self, html: str) -> None:
         self._html = html
         self._lowered: str | None = None
-        self._absent: set[str] = set()
-
-    def _find(self, text: str, start: int, where: str) -> int:
-        if text in self._absent:
-            return -1
-        found = where.find(text, start)
-        if found < 0:
-            self._absent.add(text)
-        return found
 
     def after(self, text: str, start: int) -> int:
         """The position after the next *text*; the end when there is none."""
-        found = self._find(text, start, self._html)
+        found = self._html.find(text, start)
         return len(self._html) if found < 0 else found + len(text)
 
     def after_comment(self, start: int) -> int:
@@ -106,7 +97,7 @@ class _Ends:
         while (stop := _STOPS.search(self._html, position)) is not None:
             if stop[0] == ">":
                 return stop.end()
-            closing = self._find(stop[0], stop.end(), self._html)
+            closing = self._html.find(stop[0], stop.end())
             # A quote that never closes would swallow the document: it counts as a character of its own.
             position = stop.end() if closing < 0 else closing + 1
         return len(self._html)
@@ -116,5 +107,5 @@ class _Ends:
         if self._lowered is None:
             # Only ASCII letters change, so positions stay the same.
             self._lowered = self._html.translate({code: code + 32 for code in range(65, 91)})
-        found = self._find(f"</{name}", start, self._lowered)
+        found = self._lowered.find(f"</{name}", start)
         return len(self._html) if found < 0 else found

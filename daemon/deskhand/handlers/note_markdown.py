@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 _INLINE = re.compile(
     r"[\\`*\[\]<#|$~]|(?<![^\W_])_|_(?![^\W_])|%%+|==+|\^(?=[\w-]+[ \t]*$)|&(?=#?\w{1,40};)", re.MULTILINE
 )
-_EDGES = re.compile(r"\A[%=]|[%=]\Z")
+_PIECE = re.compile(rf"{_INLINE.pattern}|\A[%=]|[%=]\Z", re.MULTILINE)
 _LINE_START = re.compile(r"^([ \t]*)(?:([-+>=])|(\d{1,9})([.)])(?=\s|\Z))", re.MULTILINE)
 _TICKS = re.compile(r"`+")
 _ACTIVE = re.compile(r"\\[\s\S]|[`$]|<(?!br ?/?>)|~~~|!\[|\[\[|%%|\]\((?!<?(?:https?://|mailto:))|\]:", re.IGNORECASE)
@@ -21,14 +21,12 @@ CELL_MAX = 500
 
 def escape(text: str) -> str:
     """*text* for use as a paragraph or the beginning of one: every character stands for itself."""
-    return _LINE_START.sub(
-        lambda found: f"{found[1]}\\{found[2]}" if found[2] else f"{found[1]}{found[3]}\\{found[4]}", _inline(text)
-    )
+    return _at_line_starts(_backslashed_in(_INLINE, text))
 
 
 def escape_piece(text: str) -> str:
     """Like :func:`escape`, for a piece of a line: marks of two characters do not arise where pieces meet either."""
-    return _EDGES.sub(lambda found: _backslashed(found[0]), escape(text))
+    return _at_line_starts(_backslashed_in(_PIECE, text))
 
 
 def code(text: str) -> str:
@@ -60,7 +58,7 @@ def inert(markdown: str) -> str:
 def cell(text: str) -> str:
     """*text* for a table cell: one line, at most 500 characters, said so when there was more."""
     shown = text if len(text) <= CELL_MAX else f"{text[:CELL_MAX]}…"
-    return "<br>".join(_inline(line.strip()) for line in shown.strip().split("\n"))
+    return "<br>".join(_backslashed_in(_INLINE, line.strip()) for line in shown.strip().split("\n"))
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -93,8 +91,14 @@ def _row(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _inline(text: str) -> str:
-    return _INLINE.sub(lambda found: _backslashed(found[0]), text)
+def _at_line_starts(text: str) -> str:
+    return _LINE_START.sub(
+        lambda found: f"{found[1]}\\{found[2]}" if found[2] else f"{found[1]}{found[3]}\\{found[4]}", text
+    )
+
+
+def _backslashed_in(pattern: re.Pattern[str], text: str) -> str:
+    return pattern.sub(lambda found: _backslashed(found[0]), text)
 
 
 def _backslashed(text: str) -> str:

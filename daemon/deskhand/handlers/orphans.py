@@ -59,6 +59,11 @@ def reap_run(log_id: str, run: str, *, patience: float = PATIENCE) -> list[Stran
     return _end(lambda env: env.get(LOG_VARIABLE) == log_id and env.get(RUN_VARIABLE) == run, patience)
 
 
+def processes_of(log_id: str) -> list[int]:
+    """Pids of every handler, keeper and spawner of the desk *log_id* that lives, whichever run started it."""
+    return sorted(process.pid for process in _find(lambda env: env.get(LOG_VARIABLE) == log_id))
+
+
 def _end(ours: Callable[[Mapping[str, str]], bool], patience: float) -> list[Stranger]:
     seen: _Found = {}
     killed: set[psutil.Process] = set()

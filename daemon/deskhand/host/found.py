@@ -10,7 +10,7 @@ from deskhand.core.log import NoLog
 from deskhand.core.record import Actor
 from deskhand.engine.assemble import open_desk
 from deskhand.errors import ConfigError
-from deskhand.store import segments, skeleton
+from deskhand.store import skeleton
 from deskhand.store.desk import CONFIG_NAME, Desk
 from deskhand.store.files import Files
 
@@ -40,23 +40,20 @@ def find_desk(explicit: Path | None, environ: Mapping[str, str], cwd: Path) -> D
 
 
 def init(folder: Path, *, adopt: bool = False) -> tuple[Desk, tuple[str, ...]]:
-    """Make *folder* a desk, or with *adopt* declare that the one there goes on from here; what was written.
+    """Make *folder* a desk, or with *adopt* declare that the one there goes on from here; also what was written.
 
-    A fresh desk gets its audit log at once.  Adopting pauses it: look around, then ``deskhand resume``.  Raises
-    ConfigError when there is a desk already, HeldError while a daemon runs on it.
+    What is there is never overwritten: on an existing desk this puts back what is missing.  A fresh one gets its audit
+    log at once.  Adopting pauses it: look around, then ``deskhand resume``.  Raises ConfigError when there is nothing
+    to adopt, HeldError while a daemon runs on it.
     """
     root = folder.expanduser().resolve()
     desk = Desk(root)
     exists = desk.config.is_file()
-    if exists and not adopt and segments.names(desk.audit):
-        raise ConfigError(
-            "making a desk", "there is one already", path=root, hint="deskhand run; or, for a copied desk: init --adopt"
-        )
     if adopt and not exists:
         raise ConfigError("adopting a desk", f"there is no {CONFIG_NAME}", path=root, hint="deskhand init DIR")
     written = skeleton.write(Files(), root)
     me = Actor(kind="person", via="command", uid=os.getuid() if hasattr(os, "getuid") else None, pid=os.getpid())
-    with open_desk(desk, NoLog(), ring=lambda: None, watch=False, work=False, adopt=me if adopt else None) as session:
+    with open_desk(desk, NoLog(), ring=lambda: None, watch=False, work=False, adopt=me if adopt or not exists else None) as session:
         if adopt:
             session.engine.ask_again_everything("this desk was copied or restored; it may have run elsewhere since")
         session.engine.tick()

@@ -246,7 +246,7 @@ def _mend(
         for offset in range(found.known, found.keep, _BLOCK):
             files.pwrite(fd, os.pread(fd, min(_BLOCK, found.keep - offset), offset), offset)
         if found.reason is not None:
-            cut = path.read_bytes()[found.keep :]
+            cut = b"".join(line for batch in batches(path, found.keep) for line in batch)
             recovered = _recovered(found, cut)
             line = encode(_draft(recovered, cut), link)
             if recovered.copy is not None:

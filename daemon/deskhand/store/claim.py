@@ -32,7 +32,9 @@ from deskhand.store.tree import Tree, survey, walk
 
 RENAME_REFUSED = frozenset({errno.EXDEV, errno.EPERM, errno.EACCES, errno.EROFS, errno.EBUSY, errno.ETXTBSY})
 """Errors of a rename after which a copy may still work."""
-NOT_AS_SEEN = frozenset({errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.ENXIO, errno.ESTALE, errno.EBUSY, errno.EAGAIN})
+NOT_AS_SEEN = frozenset(
+    {errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.ENXIO, errno.ESTALE, errno.EBUSY, errno.EAGAIN}
+)
 """Errors of opening a drop that say: it is not what was observed; look again."""
 
 MAY_PASS = frozenset(
@@ -287,9 +289,7 @@ def _still(folder: Folder, entry: Entry) -> bool:
         return False
 
 
-def _publish(
-    batch: Batch, place: Place, partial: Path, claimed: Claim, kind: Literal["file", "folder"]
-) -> Claimed:
+def _publish(batch: Batch, place: Place, partial: Path, claimed: Claim, kind: Literal["file", "folder"]) -> Claimed:
     """Give a finished copy its name in ``claimed/``."""
     target = make_folder(batch.files, batch.desk, claimed) / place.name
     batch.files.rename(partial, target)

@@ -13,7 +13,7 @@ from deskhand.core.settings_file import Loaded
 from deskhand.core.strict_yaml import MAX_BYTES, lines
 from deskhand.errors import ConfigError, StoreError
 from deskhand.store.desk import CONFIG_NAME, Desk
-from deskhand.store.files import Files
+from deskhand.store.files import Files, FsyncError
 
 _FIND = "go into a desk, name one with --desk, or make one: deskhand init"
 
@@ -56,6 +56,8 @@ def set_value(files: Files, desk: Desk, key: str, value: str) -> Change:
     if edit.data != data:
         try:
             files.write_atomic(target, edit.data, mode=target.stat().st_mode & 0o777)
+        except FsyncError:
+            raise
         except OSError as error:
             raise StoreError(f"setting {key}", error.strerror or str(error), path=target) from error
     return Change(key, edit.before, edit.after, _sha256(data), _sha256(edit.data))

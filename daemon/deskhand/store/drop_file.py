@@ -146,7 +146,9 @@ def submit(
     except (SourceError, Changed, OSError) as error:
         files.remove_tree(partial)
         cause = str(error) if isinstance(error, Changed) else (error.strerror or str(error))
-        raise StoreError("dropping a file", cause, path=path, hint="nothing was taken; the file is unchanged") from error
+        raise StoreError(
+            "dropping a file", cause, path=path, hint="nothing was taken; the file is unchanged"
+        ) from error
     except LimitError:
         files.remove_tree(partial)
         raise

@@ -102,8 +102,10 @@ class Folder:
         with os.scandir(self.path if self._fd is None else self._fd) as listing:
             for found in listing:
                 try:
-                    yield self.look(found.name) if self._fd is None else entry_of(
-                        found.name, found.stat(follow_symlinks=False)
+                    yield (
+                        self.look(found.name)
+                        if self._fd is None
+                        else entry_of(found.name, found.stat(follow_symlinks=False))
                     )
                 except FileNotFoundError:
                     continue
@@ -117,5 +119,7 @@ class Folder:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()

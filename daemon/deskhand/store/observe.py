@@ -80,9 +80,7 @@ class Names:
         return self._ignored.match(name) is None and (self._match is None or self._match.match(name) is not None)
 
 
-def observe(
-    inbox: Inbox, root: Path, recipes: Container[str], names: Names
-) -> Iterator[tuple[Place, Entry]]:
+def observe(inbox: Inbox, root: Path, recipes: Container[str], names: Names) -> Iterator[tuple[Place, Entry]]:
     """Every possible drop of *inbox*.  *recipes*: names of routing folders.  OSError when the inbox cannot be read."""
     with Folder.open(root) as folder:
         for entry in folder.entries():
@@ -92,9 +90,7 @@ def observe(
                 yield Place(inbox.name, root, None, entry.name, inbox.poll), entry
 
 
-def _routed(
-    inbox: Inbox, root: Path, folder: Folder, route: str, names: Names
-) -> Iterator[tuple[Place, Entry]]:
+def _routed(inbox: Inbox, root: Path, folder: Folder, route: str, names: Names) -> Iterator[tuple[Place, Entry]]:
     try:
         inner = folder.folder(route)
     except OSError:
@@ -106,9 +102,7 @@ def _routed(
                 yield Place(inbox.name, root, route, entry.name, inbox.poll), entry
 
 
-def find(
-    inbox: Inbox, root: Path, recipes: Container[str], names: Names, path: Path
-) -> tuple[Place, Entry] | None:
+def find(inbox: Inbox, root: Path, recipes: Container[str], names: Names, path: Path) -> tuple[Place, Entry] | None:
     """The drop at *path* if it is one of this inbox; None otherwise, also when it is not there any more."""
     route: str | None = None
     if path.parent != root:
@@ -130,7 +124,7 @@ def find(
 
 
 def look(place: Place, entry: Entry, limit: int) -> Observation:
-    """What the settle rules want to know.  A folder is walked, up to *limit* entries.  OSError when it is unreadable."""
+    """What the settle rules want to know.  A folder is walked, up to *limit* entries.  OSError if it is unreadable."""
     if entry.kind is not Kind.FOLDER:
         return observation(entry)
     with Folder.open(place.root) as root:

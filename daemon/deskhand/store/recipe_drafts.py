@@ -15,7 +15,7 @@ from deskhand.core import recipe_draft, recipe_file
 from deskhand.core.recipe import Pin, Recipe
 from deskhand.core.recipe_draft import Answers
 from deskhand.errors import ConfigError, StoreError, UsageError
-from deskhand.store.files import Files
+from deskhand.store.files import Files, FsyncError
 from deskhand.store.recipe_files import MAX_CODE, RecipePaths, present, publish, sha256
 
 
@@ -99,6 +99,8 @@ def write_draft(files: Files, paths: RecipePaths, answers: Answers) -> Path:
         for target, data in wanted:
             files.create(target, data, mode=0o644)
         files.fsync_folder(path.parent)
+    except FsyncError:
+        raise
     except OSError as error:
         raise StoreError("writing a new recipe", error.strerror or str(error), path=path) from error
     return path

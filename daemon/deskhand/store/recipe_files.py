@@ -16,7 +16,7 @@ from pathlib import Path
 from deskhand.core.strict_yaml import MAX_BYTES
 from deskhand.errors import LimitError, StoreError
 from deskhand.store.desk import Desk
-from deskhand.store.files import Files
+from deskhand.store.files import Files, FsyncError
 
 MAX_CODE = 1024 * 1024
 """Bytes of a code file."""
@@ -90,7 +90,7 @@ def present(path: Path, limit: int = MAX_BYTES) -> bytes | None:
 def publish(files: Files, path: Path, data: bytes) -> None:
     """Put *data* at *path*, read-only and durable; the same bytes there already are fine.
 
-    StoreError when other bytes stand there or the disk refuses; nothing is ever replaced.
+    StoreError when other bytes stand there or the disk refuses, FsyncError as it comes; nothing is ever replaced.
     """
     try:
         _make_folders(files, path.parent)
@@ -101,6 +101,8 @@ def publish(files: Files, path: Path, data: bytes) -> None:
             files.set_mode(temporary, READ_ONLY)
             files.rename(temporary, path)
         files.fsync_folder(path.parent)
+    except FsyncError:
+        raise
     except FileExistsError as error:
         raise _other_bytes(path) from error
     except OSError as error:

@@ -61,9 +61,7 @@ def _discard(files: Files, path: Path) -> None:
         files.unlink(path)
 
 
-def recover_claimed(
-    files: Files, desk: Desk, inboxes: Mapping[str, Path]
-) -> tuple[list[Claimed], list[Path]]:
+def recover_claimed(files: Files, desk: Desk, inboxes: Mapping[str, Path]) -> tuple[list[Claimed], list[Path]]:
     """The drops in ``claimed/``, and what there cannot be one."""
     drops: list[Claimed] = []
     left: list[Path] = []

@@ -46,9 +46,7 @@ PROBLEMS = {
 """Why a drop with this mark is quarantined."""
 
 _MARKS = frozenset(mark.value for mark in Mark)
-_NAME = re.compile(
-    r"([a-z0-9-]+)~([a-z0-9-]*)~([0-9a-f]+)(?:~([a-z]+)(?:\.(\d+)\.(\d+)\.(\d+)\.(-?\d+)\.(-?\d+))?)?\Z"
-)
+_NAME = re.compile(r"([a-z0-9-]+)~([a-z0-9-]*)~([0-9a-f]+)(?:~([a-z]+)(?:\.(\d+)\.(\d+)\.(\d+)\.(-?\d+)\.(-?\d+))?)?\Z")
 
 
 class Claim(Struct, frozen=True):

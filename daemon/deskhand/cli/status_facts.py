@@ -1,0 +1,117 @@
+"""What ``deskhand status`` says, as plain data: from the log, from the living daemon, and from the disk."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import Any
+
+from deskhand.cli import show
+from deskhand.cli.frame import Frame
+from deskhand.cli.questions import as_data as question_data
+from deskhand.cli.questions import waiting
+from deskhand.cli.task_facts import as_data as task_data
+from deskhand.core.state import State
+from deskhand.core.task import Task
+from deskhand.engine.ledger import counts
+from deskhand.engine.view import View
+from deskhand.errors import DeskhandError
+from deskhand.host.client import daemon_alive, request
+from deskhand.store.desk import Desk
+from deskhand.store.lock import holder
+
+DAY = 86_400.0
+LOW_DISK = 200 * 1000 * 1000
+"""Bytes free below which the disk is named as a problem."""
+BAD = (State.FAILED, State.QUARANTINED, State.LOST)
+HELD_UP = (State.PARKED, State.BLOCKED)
+
+
+def gather(frame: Frame) -> dict[str, Any]:
+    """How the desk stands; times are epoch seconds.
+
+    ``daemon.state`` is ``running``, ``silent`` (something holds the desk and does not answer) or ``stopped``.  What
+    only a living daemon knows is None without one.
+    """
+    now = frame.now
+    view = frame.look(since=now - DAY)
+    daemon = _daemon(frame.desk, view)
+    tasks = view.tasks()
+    free = shutil.disk_usage(frame.desk.queue if frame.desk.queue.exists() else frame.desk.root).free
+    recent = [task for task in tasks if task.terminal and not task.undelivered and task.since >= now - DAY]
+    bad = sorted((task for task in recent if task.state in BAD), key=_since, reverse=True)
+    return {
+        "desk": show.path(frame.desk.root),
+        "has_log": view.has_log,
+        "daemon": daemon,
+        "paused": daemon.pop("paused"),
+        "states": counts(view.unfinished.values()),
+        "completed_24h": sum(task.state is State.COMPLETED for task in recent),
+        "submitted": view.submitted(),
+        "waiting": [question_data(question) for question in waiting(view)],
+        "held_up": [task_data(view, task) for task in tasks if task.state in HELD_UP],
+        "undelivered": [task_data(view, task) for task in tasks if task.undelivered],
+        "failed_24h": [task_data(view, task) for task in bad],
+        "stalled": daemon.pop("stalled"),
+        "disk_free_bytes": free,
+        "problems": _problems(daemon, free, view),
+    }
+
+
+def _since(task: Task) -> float:
+    return task.since
+
+
+def _daemon(desk: Desk, view: View) -> dict[str, Any]:
+    facts: dict[str, Any] = {
+        "state": "stopped",
+        "pid": None,
+        "version": None,
+        "since": None if view.daemon is None else view.daemon.ts,
+        "watching": None,
+        "running": None,
+        "clock_unconfirmed": view.book.clock_unconfirmed,
+        "stuck": None,
+        "paused": view.book.paused,
+        "stalled": None,
+    }
+    if view.daemon is not None and view.daemon.type == "daemon.started":
+        facts.update(pid=view.daemon.fields.get("pid"), version=view.daemon.fields.get("version"))
+    if not daemon_alive(desk):
+        known = holder(desk.lock)
+        silent = known is not None and desk.socket.exists() and _exists(known.pid)
+        return {**facts, "state": "silent" if silent else "stopped", "pid": known.pid if silent and known else None}
+    try:
+        said = request(desk, "status", timeout=5.0, need_daemon=True)
+    except DeskhandError:
+        return {**facts, "state": "silent"}
+    names = ("watching", "running", "clock_unconfirmed", "stuck", "paused", "stalled")
+    return {**facts, "state": "running", **{name: said.get(name) for name in names}}
+
+
+def _exists(pid: int) -> bool:
+    """Whether there is a process with this number; it may be another one than the one that was meant."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _problems(daemon: dict[str, Any], free: int, view: View) -> list[str]:
+    found = []
+    if not view.has_log:
+        found.append("the desk has no audit log yet; it begins with the first `deskhand run`")
+    if daemon["state"] == "silent":
+        found.append("a process holds the desk and does not answer: deskhand doctor")
+    if daemon["stuck"]:
+        found.append("the audit log cannot be written, so everything waits: make room, see deskhand doctor")
+    if daemon["watching"] not in (None, "events"):
+        found.append(f"folders are looked at every scan_interval only ({daemon['watching']}): deskhand doctor")
+    if daemon["clock_unconfirmed"]:
+        found.append("the clock jumped by more than a day; nothing expires until `deskhand resume`")
+    if free < LOW_DISK:
+        found.append(f"only {show.size(free)} are free on the desk's disk")
+    return found

@@ -1,0 +1,379 @@
+"""The intake: from names in inboxes to accepted tasks, noticed by scans, taken by a few threads.
+
+Rules: scans and verdicts belong to the deciding thread and are cheap; claiming, hashing and syncing belong to the
+threads.  A name that was handed out is not handed out again until its outcome is known, so no drop is taken twice.
+What is copied is removed from the inbox only after :meth:`Intake.release` says that its task is on record; until then,
+and for ever if that is impossible, it is recognised and skipped.  Trouble with the desk (no space) stops the intake for
+a while, not the daemon; an fsync that failed is raised by the next call and ends it.
+
+It writes nothing to the log, starts nothing and never makes an inbox.
+"""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Callable, Collection, Container, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import assert_never
+
+from msgspec import Struct
+
+from deskhand.core.clock import Clock
+from deskhand.core.settings import Settings
+from deskhand.core.task import Source
+from deskhand.engine.hold import Hold
+from deskhand.engine.intake_facts import InboxChange, Refused, ScanResult, StalledDrop
+from deskhand.engine.listing import Listing, Name
+from deskhand.engine.taking import Done, Taking, Work
+from deskhand.engine.waiting import Ready, Waiting
+from deskhand.store import dropped, sources
+from deskhand.store.accept import Accepted, Choice, Drop, Ids
+from deskhand.store.claim import Claimed, Declined, Gone, Outcome, Postponed, source_of
+from deskhand.store.desk import Desk
+from deskhand.store.files import Files
+from deskhand.store.observe import check, unfinished_downloads
+from deskhand.store.recover import recover
+
+BATCH = 256
+"""Drops per batch at most: they share their folder syncs."""
+STRETCH = 5000
+"""Names looked at per scan and inbox."""
+STRAY_PAUSE = 30.0
+"""Seconds until a claimed drop that failed is tried again."""
+
+CANNOT_REMOVE = "taken and on record, but it cannot be removed from the inbox; it is not taken again"
+
+
+class Removal(Struct, frozen=True):
+    """A copied source, and whether it is gone."""
+
+    accepted: Accepted
+    done: bool
+
+
+Result = Future[Done] | Future[Removal]
+
+
+class Intake:
+    """See the module.  *choose* is called in the intake's threads; *on_ready* from them, whenever one is done."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        settings: Settings,
+        files: Files,
+        clock: Clock,
+        choose: Callable[[Drop], Choice],
+        recipe_ids: Collection[str],
+        on_ready: Callable[[], None],
+        *,
+        known: Callable[[str], bool] = lambda key: False,
+    ) -> None:
+        """*known*: whether a short id is on record; called in the threads.  ConfigError for an inbox that is a link."""
+        self.warnings = check(desk, settings.inboxes)
+        self.recipe_ids = recipe_ids
+        self._desk = desk
+        self._settings = settings
+        self._files = files
+        self._clock = clock
+        self._on_ready = on_ready
+        self._taking = Taking(desk, files, clock, choose, Ids(known))
+        rules = settings.intake
+        self._listings = [Listing(desk, inbox, rules.ignore, rules.max_files) for inbox in settings.inboxes]
+        self._waiting = Waiting(rules)
+        self._hold = Hold()
+        self._pool = ThreadPoolExecutor(max(1, rules.threads), thread_name_prefix="intake")
+        # A mount that is away can keep a thread for minutes; it must not be one of those that take local drops.
+        self._remote = ThreadPoolExecutor(1, thread_name_prefix="intake-poll")
+        self._results: queue.SimpleQueue[Result] = queue.SimpleQueue()
+        self._running = 0
+        self._done: list[Accepted] = []
+        self._strays: list[Claimed] = []
+        self._strays_due = 0.0
+        self._dropped: set[str] = set()
+        self._recorded: set[Source] = set()
+        self._paused = False
+        self._scanned = False
+
+    # -- what the deciding thread calls ------------------------------------------------------------------------
+
+    def recover(self, known: Container[str]) -> None:
+        """Before the first scan: take up what a crash left in staging.  *known*: short ids on record."""
+        roots = {listing.inbox.name: listing.root for listing in self._listings}
+        found = recover(self._files, self._desk, known, roots)
+        self._done.extend(found.accepted)
+        self._strays.extend(found.claimed)
+        for one in found.accepted:
+            if one.source_to_unlink is not None:
+                task = one.task_file
+                self._waiting.taken((task.inbox, task.route, task.original_name), task.source)
+        for drop in found.claimed:
+            if drop.source_path is not None:
+                self._waiting.taken((drop.inbox, drop.route, drop.name), drop.source)
+        for path in found.left:
+            self._waiting.report(Refused(dropped.INBOX, path.name, "neither a file nor a folder, in staging", 0))
+
+    def remember(self, recorded: Iterable[Source]) -> None:
+        """Sources of tasks on record: what is still in an inbox with such an identity is removed, not taken again."""
+        self._recorded.update(recorded)
+
+    def scan(self, moved: Collection[Path] = frozenset()) -> ScanResult:
+        """Look at the inboxes once and hand out what is finished.  *moved*: paths that a rename put there."""
+        now = self._now()
+        self._absorb()
+        if self._paused:
+            return ScanResult(0, len(self._waiting), complete=False, changes=self._changes())
+        ready = self._look(moved, now)
+        left = [name for name in dropped.waiting(self._desk) if name not in self._dropped]
+        count = self._hand_out(ready, left, now)
+        local = [listing for listing in self._listings if not listing.inbox.poll]
+        complete = all(listing.complete for listing in local)
+        self._scanned = self._scanned or complete
+        return ScanResult(count, len(self._waiting), complete, self._changes())
+
+    def collect(self) -> list[Accepted]:
+        """The tasks accepted since the last call.  Raises what a thread raised (FsyncError ends the daemon)."""
+        self._absorb()
+        done, self._done = self._done, []
+        return done
+
+    def release(self, accepted: Iterable[Accepted]) -> None:
+        """These are on record: remove the sources that were copied."""
+        for one in accepted:
+            if one.source_to_unlink is not None:
+                pool = self._remote if self._polls(one.task_file.inbox) else self._pool
+                self._follow(pool.submit(self._remove, one))
+
+    def next_due(self) -> float | None:
+        """When the next scan has something to do (monotonic seconds); None when only a change can bring something."""
+        self._absorb()
+        if self._paused or self._full:
+            return None
+        moments = [self._now()] if any(listing.under_way for listing in self._listings) else []
+        if self._strays:
+            moments.append(self._strays_due)
+        look = self._waiting.next_look()
+        if look is not None:
+            moments.append(look)
+        if not moments:
+            return None
+        return max(min(moments), self._hold.until)
+
+    def stalled(self) -> list[StalledDrop]:
+        """What has been unfinished for too long."""
+        shift = self._clock.wall() - self._now()
+        return [
+            StalledDrop(place.inbox, place.name, place.path, since + shift) for place, since in self._waiting.stalled()
+        ]
+
+    def problems(self) -> list[Refused]:
+        """What was not taken, or not tidied away; each told once."""
+        return self._waiting.problems()
+
+    def pause(self) -> None:
+        """Claim nothing new; what is under way is finished."""
+        self._paused = True
+
+    def resume(self) -> None:
+        """Undo :meth:`pause`."""
+        self._paused = False
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is under way or found and not yet handed over."""
+        self._absorb()
+        busy = self._running or self._done or self._strays or self._waiting.in_flight
+        return not busy and (self._scanned or self._paused)
+
+    def close(self) -> None:
+        """Finish what is under way and end the threads; what they still claim is found at the next start."""
+        self._paused = True
+        self._remote.shutdown(wait=False, cancel_futures=True)
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    # -- looking -----------------------------------------------------------------------------------------------
+
+    def _now(self) -> float:
+        return self._clock.monotonic_ns() / 1e9
+
+    @property
+    def _full(self) -> bool:
+        return len(self._waiting.in_flight) >= BATCH * 2 * max(1, self._settings.intake.threads)
+
+    def _look(self, moved: Collection[Path], now: float) -> list[Ready]:
+        ready: list[Ready] = []
+        downloads: dict[tuple[str, str | None], frozenset[str]] = {}
+        for listing in self._listings:
+            if listing.inbox.poll:
+                names = self._poll(listing, now)
+            else:
+                # What was just moved in is found by name, however long the listing is.
+                for path in islice(moved, STRETCH):
+                    name = listing.find(path, self.recipe_ids)
+                    if name is not None:
+                        ready += self._consider(listing, name, downloads, now, moved_in=True)
+                names = listing.stretch(self.recipe_ids, 0 if self._full else STRETCH)
+            for name in names:
+                ready += self._consider(listing, name, downloads, now)
+            if listing.complete:
+                self._waiting.forget(listing.inbox.name, listing.sweep)
+                listing.next_sweep()
+        return sorted({one.place.key: one for one in ready}.values(), key=lambda one: one.candidate.first_seen)
+
+    def _consider(
+        self,
+        listing: Listing,
+        name: Name,
+        downloads: dict[tuple[str, str | None], frozenset[str]],
+        now: float,
+        *,
+        moved_in: bool = False,
+    ) -> list[Ready]:
+        place = name.place
+
+        def beside() -> frozenset[str]:
+            folder = (place.inbox, place.route)
+            if folder not in downloads:
+                downloads[folder] = unfinished_downloads(place)
+            return downloads[folder]
+
+        look = partial(listing.seen, name)
+        found = self._waiting.consider(place, name.entry, look, beside, now, listing.sweep, moved_in=moved_in)
+        return [] if found is None else [found]
+
+    def _poll(self, listing: Listing, now: float) -> list[Name]:
+        if listing.future is not None and listing.future.done():
+            return listing.polled()
+        listing.complete = False
+        if listing.future is None and now >= listing.due:
+            listing.due = now + self._settings.scan_interval
+            listing.future = self._remote.submit(listing.poll, tuple(self.recipe_ids))
+            listing.future.add_done_callback(lambda _: self._on_ready())
+        return []
+
+    # -- handing out -------------------------------------------------------------------------------------------
+
+    def _hand_out(self, ready: list[Ready], left: list[str], now: float) -> int:
+        if now < self._hold.until:
+            return 0
+        if self._hold.held:
+            # One drop finds out whether there is room again.
+            ready, left = ready[:1], [] if ready else left[:1]
+        if self._strays and now >= self._strays_due:
+            strays, self._strays = tuple(self._strays), []
+            self._submit_batch(self._pool, Work(claimed=strays))
+        kept = [one for one in ready if not self._leftover(one)]
+        for poll in (False, True):
+            part = [one for one in kept if one.place.copy_only is poll]
+            pool, threads = (self._remote, 1) if poll else (self._pool, max(1, self._settings.intake.threads))
+            size = min(BATCH, max(16, -(-len(part) // threads)))
+            for start in range(0, len(part), size):
+                batch = tuple(part[start : start + size])
+                for one in batch:
+                    self._waiting.started(one.place)
+                self._submit_batch(pool, Work(batch))
+        for start in range(0, len(left), BATCH):
+            names = tuple(left[start : start + BATCH])
+            self._dropped.update(names)
+            self._submit_batch(self._pool, Work(dropped=names))
+        return len(kept) + len(left)
+
+    def _leftover(self, ready: Ready) -> bool:
+        """Whether its task is on record already, and only the removal of the source was cut off."""
+        source = source_of(ready.candidate.seen)
+        if source not in self._recorded:
+            return False
+        place = ready.place
+        self._waiting.taken(place.key, source)
+        if not sources.remove(self._files, place.path, source):
+            self._waiting.report(Refused(place.inbox, place.name, CANNOT_REMOVE, source.bytes))
+        return True
+
+    def _submit_batch(self, pool: ThreadPoolExecutor, work: Work) -> None:
+        self._follow(pool.submit(self._taking.take, work))
+
+    def _follow(self, future: Future[Done] | Future[Removal]) -> None:
+        self._running += 1
+        future.add_done_callback(self._finished)
+
+    def _finished(self, future: Result) -> None:
+        """Called in a thread of the intake."""
+        self._results.put(future)
+        self._on_ready()
+
+    def _remove(self, accepted: Accepted) -> Removal:
+        """Called in a thread of the intake."""
+        path = accepted.source_to_unlink
+        return Removal(accepted, path is None or sources.remove(self._files, path, accepted.task_file.source))
+
+    # -- hearing back ------------------------------------------------------------------------------------------
+
+    def _absorb(self) -> None:
+        while True:
+            try:
+                future = self._results.get_nowait()
+            except queue.Empty:
+                return
+            self._running -= 1
+            if future.cancelled():
+                continue
+            result = future.result()
+            if isinstance(result, Removal):
+                self._removed(result)
+            else:
+                self._heard(result)
+
+    def _heard(self, done: Done) -> None:
+        now = self._now()
+        for ready, outcome in done.outcomes:
+            self._outcome(ready, outcome, now)
+        for ready in done.work.ready[len(done.outcomes) :]:
+            self._waiting.put_back(ready.place.key)
+        for name, outcome in done.dropped:
+            if isinstance(outcome, Declined):
+                # It stays in the set: what cannot be taken is told once.
+                self._waiting.report(Refused(dropped.INBOX, name, outcome.reason, outcome.bytes))
+            elif not isinstance(outcome, Claimed):
+                self._dropped.discard(name)
+        self._dropped.difference_update(done.work.dropped[len(done.dropped) :])
+        self._dropped.intersection_update(dropped.waiting(self._desk))
+        self._done.extend(done.accepted)
+        for failed in done.failed:
+            if failed.claimed not in done.work.claimed:
+                drop = failed.claimed
+                reason = f"taken, but not yet described: {failed.error.strerror}; it is tried again"
+                self._waiting.report(Refused(drop.inbox, drop.name, reason, drop.source.bytes))
+            self._strays.append(failed.claimed)
+            self._strays_due = now + (STRAY_PAUSE if done.trouble is None else 0.0)
+        if done.trouble is not None:
+            self._hold.failed(done.trouble, now)
+        elif done.accepted:
+            self._hold.worked()
+
+    def _outcome(self, ready: Ready, outcome: Outcome, now: float) -> None:
+        key = ready.place.key
+        match outcome:
+            case Claimed():
+                self._waiting.taken(key, outcome.source if outcome.source_path is not None else None)
+            case Postponed():
+                self._waiting.postpone(key, outcome, now)
+            case Declined():
+                self._waiting.refuse(ready.place, outcome)
+            case Gone():
+                self._waiting.gone(key)
+            case _:
+                assert_never(outcome)
+
+    def _removed(self, removal: Removal) -> None:
+        task = removal.accepted.task_file
+        if not removal.done:
+            self._waiting.report(Refused(task.inbox, task.original_name, CANNOT_REMOVE, task.source.bytes))
+
+    def _polls(self, name: str) -> bool:
+        return any(listing.inbox.poll for listing in self._listings if listing.inbox.name == name)
+
+    def _changes(self) -> tuple[InboxChange, ...]:
+        return (*self._hold.changes(), *(change for listing in self._listings for change in listing.changes()))
