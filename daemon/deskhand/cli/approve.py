@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import click
 
 from deskhand.cli import show
 from deskhand.cli.complete import asking_task
-from deskhand.cli.frame import Frame, Verb, json_option, pass_frame
+from deskhand.cli.frame import Frame, Verb, interactive, json_option, pass_frame
 from deskhand.errors import ExitCode, UsageError
 
 TAKEN = frozenset({"approved", "retry", "completed"})
@@ -46,7 +45,7 @@ def approve(frame: Frame, ids: tuple[str, ...], happened: bool, yes: bool, as_js
         digest = question.require_asked()
         if not as_json:
             click.echo(full_text(question))
-            if not yes and sys.stdin.isatty() and not click.confirm(_confirmation(question.in_doubt, happened)):
+            if not yes and interactive() and not click.confirm(_confirmation(question.in_doubt, happened)):
                 click.echo("not answered")
                 continue
         verb = "happened" if happened else "approve"
@@ -72,7 +71,7 @@ def _without_id(frame: Frame) -> int:
     if not waiting(frame.look()):
         click.echo("nothing waits for an answer")
         return ExitCode.OK
-    if not sys.stdin.isatty():
+    if not interactive():
         from deskhand.cli.approvals import listing
 
         click.echo(listing(frame))

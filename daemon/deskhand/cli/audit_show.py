@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from deskhand.cli import show
+from deskhand.cli import record_text, show
 from deskhand.cli.frame import Frame, Verb, pass_frame
 from deskhand.cli.times import local, past
 from deskhand.errors import UsageError
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 LOOK_AGAIN = 0.2
 """Seconds between two looks at a log that grows."""
 _LEFT_OUT = frozenset({"tn", "tprev", "from", "to", "actor", "source", "task"})
-_SHORT = 12
-_VALUE_MAX = 60
 
 
 @click.command("show", cls=Verb)
@@ -110,12 +108,7 @@ def _print(line: Line, *, as_json: bool) -> None:
         str(record.fields.get("task") or "-"),
         who,
     ]
-    said = [f"{name}={_value(value)}" for name, value in record.fields.items() if name not in _LEFT_OUT]
+    said = [
+        f"{name}={record_text.value(name, value)}" for name, value in record.fields.items() if name not in _LEFT_OUT
+    ]
     click.echo(show.text("  ".join(filter(None, [*parts, *said]))))
-
-
-def _value(value: object) -> str:
-    text = str(value)
-    if len(text) == 64 and text.isalnum():
-        return text[:_SHORT]
-    return text if len(text) <= _VALUE_MAX else f"{text[: _VALUE_MAX - 1]}…"

@@ -117,7 +117,7 @@ def _plan(frame: Frame, files: Sequence[Path], options: Options, *, as_json: boo
     else:
         for plan in plans:
             click.echo("\n".join(lines(plan)))
-    return ExitCode.USAGE if any(plan["problem"] for plan in plans) else ExitCode.OK
+    return ExitCode.WAITING if any(plan["problem"] for plan in plans) else ExitCode.OK
 
 
 def _submit(frame: Frame, files: Sequence[Path], options: Options, *, wait: bool, as_json: bool) -> int:

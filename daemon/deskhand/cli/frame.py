@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Callable, Collection
 from functools import cached_property, update_wrapper
@@ -101,6 +102,11 @@ def pass_frame(call: Callable[Concatenate[Frame, P], T]) -> Callable[P, T]:
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON (schema 1) instead of text.")
+
+
+def interactive() -> bool:
+    """Whether there is a person at the other end who can be asked."""
+    return sys.stdin.isatty()
 
 
 def no_json_and(flag: str, *, as_json: bool, given: bool) -> None:

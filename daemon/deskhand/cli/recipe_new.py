@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from typing import Any
 
 import click
 
 from deskhand.cli import show
-from deskhand.cli.frame import Frame, Verb, json_option, pass_frame
+from deskhand.cli.frame import Frame, Verb, interactive, json_option, pass_frame
 from deskhand.errors import UsageError
 
 KINDS = ("command", "python", "note", "keep")
@@ -47,7 +46,7 @@ def recipe_new(frame: Frame, /, recipe_id: str, as_json: bool, **given: Any) -> 
 
     if not is_recipe_id(recipe_id):
         raise UsageError("deskhand recipe new", f"{recipe_id!r} is no name of a recipe", hint="use a-z, 0-9 and '-'")
-    if sys.stdin.isatty() and not as_json and given["kind"] is None:
+    if interactive() and not as_json and given["kind"] is None:
         given = {**given, **_asked(given)}
     said = {name: value for name, value in given.items() if value not in (None, (), "")}
     if (command := said.pop("command", None)) is not None:

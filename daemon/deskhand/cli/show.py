@@ -82,8 +82,13 @@ def table(rows: Sequence[Sequence[str]], heads: Sequence[str] = ()) -> str:
     return "\n".join(_line(row, widths, limit) for row in every)
 
 
+def pad(value: str, columns: int) -> str:
+    """*value* filled up with spaces to so many columns."""
+    return value + " " * (columns - _width(value))
+
+
 def _line(row: Sequence[str], widths: Sequence[int], limit: int | None) -> str:
-    cells = [cell + " " * (widths[i] - _width(cell) + _GAP) for i, cell in enumerate(row[:-1])]
+    cells = [pad(cell, widths[i] + _GAP) for i, cell in enumerate(row[:-1])]
     before = sum(map(_width, cells))
     last = row[-1] if row else ""
     if limit is not None and _width(last) > limit - before > _GAP:

@@ -79,7 +79,7 @@ def _daemon(desk: Desk, view: View) -> dict[str, Any]:
         facts.update(pid=view.daemon.fields.get("pid"), version=view.daemon.fields.get("version"))
     if not daemon_alive(desk):
         known = holder(desk.lock)
-        silent = known is not None and desk.socket.exists() and _exists(known.pid)
+        silent = known is not None and desk.socket.exists() and process_exists(known.pid)
         return {**facts, "state": "silent" if silent else "stopped", "pid": known.pid if silent and known else None}
     try:
         said = request(desk, "status", timeout=5.0, need_daemon=True)
@@ -89,7 +89,7 @@ def _daemon(desk: Desk, view: View) -> dict[str, Any]:
     return {**facts, "state": "running", **{name: said.get(name) for name in names}}
 
 
-def _exists(pid: int) -> bool:
+def process_exists(pid: int) -> bool:
     """Whether there is a process with this number; it may be another one than the one that was meant."""
     try:
         os.kill(pid, 0)

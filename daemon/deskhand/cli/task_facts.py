@@ -39,7 +39,7 @@ def as_data(view: View, task: Task) -> dict[str, Any]:
         "next_at": task.next_at or None,
         "priority": task.priority,
         "reason": task.reason,
-        "expires": task.expires,
+        "expires": task.expires if task.state is State.WAITING else None,
         "duplicate_of": task.duplicate_of,
         "undelivered": task.undelivered,
     }

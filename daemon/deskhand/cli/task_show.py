@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from deskhand.core.task import Task, TaskFile
     from deskhand.engine.view import View
 
+LABEL = 11
+"""Columns of the labels."""
+
 
 @click.command("show", cls=Verb)
 @any_task("task_id", metavar="ID")
@@ -43,7 +46,8 @@ def task_show(frame: Frame, task_id: str, as_json: bool) -> None:
         request = None if question is None else question_data(question)
         show.emit_json({"task": {**data, "files": files, "request": request}})
         return
-    click.echo(show.table([(click.style(f"{label}:", bold=True), text) for label, text in _lines(frame, view, task)]))
+    rows = [(click.style(f"{label}:", bold=True) if label else "", text) for label, text in _lines(frame, view, task)]
+    click.echo("\n".join("  ".join((show.pad(label, LABEL), text)) for label, text in rows))
     if question is not None:
         click.echo(f"\n{full_text(question)}")
 
@@ -70,6 +74,7 @@ def _described(task_file: TaskFile | None) -> dict[str, Any]:
 
 def _lines(frame: Frame, view: View, task: Task) -> list[tuple[str, str]]:
     from deskhand.cli.times import when
+    from deskhand.core.state import State
 
     now = frame.now
     described = view.task_file(task.key)
@@ -86,7 +91,7 @@ def _lines(frame: Frame, view: View, task: Task) -> list[tuple[str, str]]:
     ]
     if task.next_at > now:
         lines.append(("not before", when(task.next_at, now)))
-    if task.expires is not None:
+    if task.expires is not None and task.state is State.WAITING:
         lines.append(("expires", when(task.expires, now)))
     if task.duplicate_of is not None:
         lines.append(("warning", f"the same bytes were completed before, as {view.identifier(task.duplicate_of)}"))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from deskhand.cli import show
+from deskhand.cli import record_text, show
 from deskhand.cli.complete import any_task
 from deskhand.cli.frame import Frame, Verb, json_option, pass_frame
 from deskhand.errors import UsageError
@@ -59,6 +59,5 @@ def _said(fields: dict[str, Any]) -> str:
         said.append(str(fields["reason"]))
     for name, value in fields.items():
         if name not in _LEFT_OUT and value not in (None, [], ""):
-            text = str(value)
-            said.append(f"{name} {text[:12] if len(text) == 64 else text}")
+            said.append(f"{name} {record_text.value(name, value)}")
     return show.text("  ".join(said))

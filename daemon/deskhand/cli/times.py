@@ -8,26 +8,30 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from deskhand.core.units import parse_duration
 from deskhand.errors import UsageError
 
-_STEPS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 _AGO = re.compile(r"\d+(?:\.\d+)?(?:ms|s|m|h|d)\Z")
 _CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?\Z")
 
 
 def span(seconds: float) -> str:
-    """A length of time in one or two units: ``12 ms``, ``4.2 s``, ``3 min``, ``2 h 5 min``, ``9 d``."""
+    """A length of time in one or two units: ``12 ms``, ``4.2 s``, ``3 min``, ``2 h 5 min``, ``6 d 2 h``, ``12 d``."""
     seconds = abs(seconds)
     if seconds < 0.9995:
         return f"{seconds * 1000:.0f} ms"
     if seconds < 10:
         return f"{seconds:.1f} s"
-    whole = round(seconds)
-    for index, (size, unit) in enumerate(_STEPS):
-        if whole >= size:
-            count, rest = divmod(whole, size)
-            if unit == "h" and rest >= 60:
-                return f"{count} h {rest // 60} min"
-            return f"{count} {_STEPS[index][1]}"
-    return "0 s"
+    minutes, hours = round(seconds / 60), round(seconds / 3600)
+    if seconds < 59.5:
+        return f"{seconds:.0f} s"
+    if minutes < 60:
+        return f"{minutes} min"
+    if hours < 24:
+        return _two(minutes, 60, "h", "min")
+    return _two(hours, 24, "d", "h") if hours < 240 else f"{round(hours / 24)} d"
+
+
+def _two(count: int, size: int, large: str, small: str) -> str:
+    whole, rest = divmod(count, size)
+    return f"{whole} {large} {rest} {small}" if rest else f"{whole} {large}"
 
 
 def ago(moment: float, now: float) -> str:
@@ -82,5 +86,5 @@ def _moment(text: str, now: float, zone: tzinfo | None) -> float:
 
 
 def _at(moment: datetime, zone: tzinfo | None) -> datetime:
-    """A wall-clock time in *zone*; the machine's own is asked each time, because it differs between summer and winter."""
+    """A wall-clock time in *zone*; the machine's is asked each time, as it differs between summer and winter."""
     return moment.astimezone() if zone is None else moment.replace(tzinfo=zone)

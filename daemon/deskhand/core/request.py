@@ -7,7 +7,7 @@ the answer covers stands in it: the inputs' hashes, the recipe's version and cod
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -27,6 +27,7 @@ def render(
     *,
     files: Sequence[InputFile],
     command: Sequence[str],
+    parameters: Mapping[str, str],
     why: str,
     revision: int,
     asked: float,
@@ -34,7 +35,7 @@ def render(
     warnings: Sequence[str] = (),
     difference: Sequence[str] = (),
 ) -> bytes:
-    """The request for running *task* with *recipe* on *files* (as they are now)."""
+    """The request for running *task* with *recipe* on *files* (as they are now); *parameters* include defaults."""
     goes_to = f" The result goes to {recipe.deliver}." if recipe.deliver else ""
     body: dict[str, Any] = {
         "what": "deskhand asks for your approval",
@@ -49,7 +50,7 @@ def render(
         "delivers_to": recipe.deliver,
         "safety": recipe.safety,
         "attempts": recipe.retry.attempts,
-        "parameters": dict(task.options.params),
+        "parameters": dict(parameters),
         **_common(task, files, revision, asked),
         "recipe": {"id": recipe.id, "version": recipe.version, "sha256": recipe.sha256, "code": recipe.code_sha256},
         "expires": timestamp(expires),
@@ -69,9 +70,10 @@ def render_doubt(
 ) -> bytes:
     """The question about a run that was cut off and must not be repeated blindly."""
     short = task.id[-6:]
+    which = recipe.id if recipe else "a recipe"
     body: dict[str, Any] = {
         "what": "deskhand does not know whether this happened",
-        "question": f"Attempt {attempt} of {recipe.id if recipe else 'a recipe'} on {task.name} was cut off. Did it do its work?",
+        "question": f"Attempt {attempt} of {which} on {task.name} was cut off. Did it do its work?",
         "why_it_asks": why,
         "run_it_again": f"rename this file to {task.id}.json.approved   (or: deskhand task retry {short})",
         "it_happened": f"rename this file to {task.id}.json.happened   (or: deskhand approve {short} --happened)",

@@ -9,7 +9,7 @@ from deskhand.core.event import Ask
 from deskhand.core.recipe import Recipe
 from deskhand.core.request import render, render_doubt
 from deskhand.core.task import InputFile, Task, TaskFile, manifest_sha256
-from deskhand.handlers.command import command_line
+from deskhand.handlers.command import command_line, parameters
 from deskhand.store.requests import Requests
 
 
@@ -40,6 +40,7 @@ class Asking:
             recipe,
             files=shown,
             command=shown_command(recipe, task_file),
+            parameters=parameters(recipe, task_file.options.params),
             why=why,
             revision=revision,
             asked=now,

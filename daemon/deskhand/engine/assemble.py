@@ -178,7 +178,7 @@ def _parts(
         strays=Strays(ledger, placement, folders, answers),
         outcomes=Outcomes(ledger, placement, recipes, asking, log),
         dispatcher=dispatcher,
-        starting=Starting(ledger, dispatcher, recipes, placement, asking, log, settings.run.workers),
+        starting=Starting(ledger, dispatcher, recipes, placement, asking, log, settings.run),
         runs=runs,
         effects=Effects(ledger, placement, dispatcher, runs, seen, log, notify),
     )

@@ -8,12 +8,13 @@ from deskhand.core.event import Hold, Reask, Start
 from deskhand.core.log import Log
 from deskhand.core.recipe import Recipe
 from deskhand.core.rule import must_ask
+from deskhand.core.settings import Run
 from deskhand.core.task import Task
 from deskhand.engine.asking import Asking
 from deskhand.engine.dispatcher import Dispatcher
 from deskhand.engine.ledger import Ledger
 from deskhand.engine.placement import Placement
-from deskhand.engine.reception import facts
+from deskhand.engine.reception import facts, warnings
 from deskhand.errors import DeskhandError
 from deskhand.store.recipes import Recipes
 
@@ -32,7 +33,7 @@ class Starting:
         placement: Placement,
         asking: Asking,
         log: Log,
-        workers: int,
+        settings: Run,
     ) -> None:
         self._ledger = ledger
         self._dispatcher = dispatcher
@@ -40,12 +41,12 @@ class Starting:
         self._placement = placement
         self._asking = asking
         self._log = log
-        self._workers = workers
+        self._settings = settings
 
     def start_due(self, running: Counter[str], now: float) -> None:
         """Record attempts for as many tasks as there is room for.  *running*: recipe id -> attempts under way."""
         self._dispatcher.mature(now, self._ledger.tasks.get)
-        room = self._workers - sum(running.values())
+        room = self._settings.workers - sum(running.values())
         inline = INLINE_BATCH - sum(running.values())
         if inline <= 0:
             return
@@ -76,14 +77,28 @@ class Starting:
             return None
 
     def _start(self, task: Task, recipe: Recipe, now: float) -> bool:
-        needs = recipe.approval.mode == "required" or task.strict
-        if needs and task.approved is None:
-            self._ask(task, recipe, now)
+        if self._settings.dry_run:
+            self._ledger.decide(task, Hold("parked", f"a dry run: {recipe.id} would have run"), now)
             return False
-        decision = self._ledger.decide(task, Start(task.key, needs), now)
+        why = None if task.approved is not None else self._wants_approval(task, recipe, now)
+        if why is not None:
+            self._ask(task, recipe, now, why)
+            return False
+        decision = self._ledger.decide(task, Start(task.key, recipe.approval.mode == "required" or task.strict), now)
         if decision.refusal:
             self._log.warning("a task was not started", task=task.key, reason=decision.refusal)
         return decision.refusal is None
+
+    def _wants_approval(self, task: Task, recipe: Recipe, now: float) -> str | None:
+        """Why somebody has to say yes first; None when nobody has to.  Fails closed: a rule is read once more."""
+        if recipe.approval.mode == "never" and not task.strict:
+            return None
+        try:
+            known = facts(recipe, self._placement.task_file(task), task)
+        except DeskhandError as error:
+            return error.sentence
+        verdict = must_ask(recipe.approval, known, strict=task.strict)
+        return verdict.why if verdict.asks else None
 
     def ask_unless_idempotent(self, task: Task, why: str, now: float) -> None:
         """Put a task to a person unless its recipe may simply be repeated."""
@@ -91,12 +106,12 @@ class Starting:
         if recipe is not None and not recipe.idempotent:
             self._ask(task, recipe, now, why)
 
-    def _ask(self, task: Task, recipe: Recipe, now: float, why: str | None = None) -> None:
-        """Fail closed: whatever led here, nobody has said yes."""
+    def _ask(self, task: Task, recipe: Recipe, now: float, why: str) -> None:
         try:
             task_file = self._placement.task_file(task)
-            why = why or must_ask(recipe.approval, facts(recipe, task_file, task), strict=task.strict).why
-            ask = self._asking.approval(task_file, recipe, why, now, revision=task.revision + 1)
+            ask = self._asking.approval(
+                task_file, recipe, why, now, revision=task.revision + 1, warnings=warnings(task)
+            )
         except DeskhandError as error:
             self._ledger.decide(task, Hold("parked", error.sentence), now)
             return

@@ -121,7 +121,7 @@ class Work:
             cwd=folder.root,
             log=folder.log,
             timeout=timeout,
-            output_cap=recipe.output_cap or self._settings.output_cap,
+            output_cap=self._settings.output_cap if recipe.output_cap is None else recipe.output_cap,
             limits=limits,
         )
 

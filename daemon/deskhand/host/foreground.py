@@ -11,6 +11,7 @@ import signal
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
+from itertools import count
 from types import FrameType
 
 from deskhand.core.log import Log
@@ -59,15 +60,15 @@ class Daemon:
         self._bell.ring()
 
     def serve(self, *, until_idle: bool) -> None:
-        """Tick until told to stop, or until nothing can run when *until_idle*."""
-        first = True
-        while not self._stops:
-            self._turn()
-            if first:
-                self._log.info("ready", desk=str(self._session.desk.root))
-                first = False
-            if until_idle and self._engine.idle:
+        """Tick until told to stop, until nothing can run when *until_idle*, or for `run.max_cycles` ticks."""
+        self._turn()
+        self._control.start()  # whoever is answered finds a desk that is watched
+        self._log.info("ready", desk=str(self._session.desk.root))
+        most = self._session.settings.run.max_cycles
+        for turn in count(1):
+            if self._stops or turn == most or (until_idle and self._engine.idle):
                 return
+            self._turn()
             self._bell.wait(min(self._engine.next_wake(), self._status.due()))
 
     def _turn(self) -> None:
@@ -176,7 +177,6 @@ def run(desk: Desk, *, until_idle: bool = False, console: bool = True) -> int:
                 daemon.ring, settings.schedule, scan_interval=settings.scan_interval, clock=session.clock
             )
             with _signals(daemon):
-                control.start()
                 clockwork.start()
                 try:
                     daemon.serve(until_idle=until_idle)

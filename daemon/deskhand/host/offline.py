@@ -5,12 +5,12 @@ from __future__ import annotations
 from concurrent.futures import Future
 from typing import Any
 
+from deskhand.core.log import NoLog
 from deskhand.core.record import Actor
 from deskhand.engine.assemble import open_desk
 from deskhand.engine.commands import Command, Commands
 from deskhand.errors import HeldError
 from deskhand.store.desk import Desk
-from deskhand.core.log import NoLog
 
 
 def carry_out(desk: Desk, verb: str, arguments: dict[str, Any], actor: Actor) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """The state folders: what stands in them, and moving a task's files from one to the other.
 
-A task's files share a stem, its id, and move together.  A move is repeatable: a file that is already where it should be
-is left there, so recovery simply moves again.  Nothing is ever replaced: a foreign file that has the name of one of ours
-is moved out of the way first.
+A task's files share a stem, its id, and move together.  A move is repeatable: a file that is already where it should
+be is left there, so recovery simply moves again.  Nothing is ever replaced: a foreign file that has the name of one of
+ours is moved out of the way first.
 """
 
 from __future__ import annotations

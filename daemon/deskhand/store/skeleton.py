@@ -20,7 +20,10 @@ KEEP = ".deskhand-keep"
 """Holds an otherwise empty folder in version control and archives; a name that is never a drop nor a foreign file."""
 _KEEP_TEXT = b"Keeps this folder where empty folders get lost. deskhand ignores it.\n"
 
-FOLDERS = ("watch_inbox", *(f"queue/{name}" for name in STATE_FOLDERS), "vault/Notes", "vault/recipes/drafts")
+FOLDERS = (
+    *("watch_inbox", "watch_inbox/hand-over", "vault/Notes", "vault/recipes/drafts"),
+    *(f"queue/{name}" for name in STATE_FOLDERS),
+)
 """Folders that have to be seen even while they are empty."""
 
 _NOT_OURS = ("__pycache__", "__init__.py")

@@ -1,0 +1,132 @@
+"""The intake on a bench: a desk's folders, a clock that may be fake, and a tick without an engine.
+
+What the bench collects counts as recorded at once, so copied sources are released in the same turn unless told
+otherwise.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Collection
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from deskhand.core.clock import Clock
+from deskhand.core.settings import Settings
+from deskhand.core.task import Options
+from deskhand.engine.intake import Intake
+from deskhand.engine.intake_facts import InboxChange, Refused
+from deskhand.engine.watcher import Watcher
+from deskhand.store.accept import Accepted, Choice, Drop
+from deskhand.store.desk import Desk
+from deskhand.store.files import Files
+from deskhand.testing.clock import FakeClock
+
+
+def no_recipe(drop: Drop) -> Choice:
+    """Chooses nothing and keeps what the drop said."""
+    return Choice(None, drop.declared or Options(), None, quarantine=False)
+
+
+def make_folders(desk: Desk) -> None:
+    """The folders that an intake expects."""
+    for path in (desk.inbox, desk.approvals, desk.partial, desk.claimed, desk.accepted, desk.dropped):
+        path.mkdir(parents=True, exist_ok=True)
+
+
+class IntakeBench:
+    """See the module.  With *watch*, a real observer and therefore a real clock is needed."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        *,
+        settings: Settings | None = None,
+        files: Files | None = None,
+        clock: Clock | None = None,
+        choose: Callable[[Drop], Choice] = no_recipe,
+        recipes: Collection[str] = (),
+        watch: bool = False,
+        release: bool = True,
+        known: Callable[[str], bool] = lambda key: False,
+    ) -> None:
+        make_folders(desk)
+        settings = settings or Settings()
+        self.desk = desk
+        self.clock = clock or FakeClock()
+        self.bell = threading.Event()
+        self.release = release
+        self.accepted: list[Accepted] = []
+        self.refused: list[Refused] = []
+        self.changes: list[InboxChange] = []
+        self.watcher = Watcher(desk, settings, self.bell.set) if watch else None
+        self.intake = Intake(
+            desk, settings, files or Files(), self.clock, choose, frozenset(recipes), self.bell.set, known=known
+        )
+
+    def turn(self, moved: Collection[Path] = ()) -> list[Accepted]:
+        """One tick; what was accepted in it.  Waits for nothing."""
+        found = set(moved)
+        if self.watcher is not None:
+            self.changes += self.watcher.supervise()
+            found |= self.watcher.moved()
+        self.changes += self.intake.scan(found).changes
+        self.refused += self.intake.problems()
+        accepted = self.intake.collect()
+        self.accepted += accepted
+        if self.release:
+            self.intake.release(accepted)
+        return accepted
+
+    def finish(self, moved: Collection[Path] = (), timeout: float = 10.0) -> list[Accepted]:
+        """Ticks, without the clock moving, until nothing is under way any more."""
+        before = len(self.accepted)
+        end = time.monotonic() + timeout
+        self.turn(moved)
+        while not self.intake.idle:
+            if time.monotonic() > end:
+                raise TimeoutError("the intake does not come to rest")
+            self.bell.wait(0.005)
+            self.bell.clear()
+            self.turn()
+        self.turn()
+        return self.accepted[before:]
+
+    def settle(self, seconds: float = 0.25) -> list[Accepted]:
+        """Look, let *seconds* pass on the fake clock, look again, and take what is finished."""
+        before = len(self.accepted)
+        self.finish()
+        if isinstance(self.clock, FakeClock):
+            self.clock.advance(seconds)
+        self.finish()
+        return self.accepted[before:]
+
+    def wait(self, count: int, timeout: float = 10.0) -> list[Accepted]:
+        """With the real clock: ticks when rung or due, until *count* tasks were accepted in all."""
+        end = time.monotonic() + timeout
+        self.turn()
+        while len(self.accepted) < count:
+            now = time.monotonic()
+            if now > end:
+                raise TimeoutError(f"{len(self.accepted)} of {count} were taken")
+            due = self.intake.next_due()
+            self.bell.wait(min(end, end if due is None else max(now, due)) - now)
+            self.bell.clear()
+            self.turn()
+        return self.accepted
+
+    def close(self) -> None:
+        """End every thread."""
+        self.intake.close()
+        if self.watcher is not None:
+            self.watcher.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
