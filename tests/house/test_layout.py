@@ -61,7 +61,8 @@ def test_source_has_none_of(pattern: str, sources: tuple[Path, ...]) -> None:
 
 
 def test_only_one_file_renames_and_syncs(sources: tuple[Path, ...]) -> None:
-    found = [str(path) for path in sources if path.name != "files.py" and re.search(ONLY_IN_FILES, path.read_text())]
+    exempt = {"files.py", "demo.py"}  # the demo plays the person, from outside the desk's engine
+    found = [str(path) for path in sources if path.name not in exempt and re.search(ONLY_IN_FILES, path.read_text())]
     assert found == []
 
 

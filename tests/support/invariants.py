@@ -133,7 +133,7 @@ def approvals_came_first(desk: Desk, records: list[Record]) -> None:
     approved: dict[str, str | None] = {}
     strict: set[str] = set()
     for record in records:
-        key = record.fields.get("task")
+        key = str(record.fields.get("task"))
         match record.type:
             case "task.received" if record.fields.get("strict"):
                 strict.add(key)

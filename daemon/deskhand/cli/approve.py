@@ -22,9 +22,9 @@ TAKEN = frozenset({"approved", "retry", "completed"})
 @json_option
 @pass_frame
 def approve(frame: Frame, ids: tuple[str, ...], happened: bool, yes: bool, as_json: bool) -> int:
-    """Say yes to what waits.
+    """Say yes to what waits; without an ID, go through all of it.
 
-    Without an ID: a walk through everything that waits, each request shown whole.  With IDs: each request is shown
+    The walk shows each request whole and asks what to do.  With IDs: each request is shown
     and approved (on a terminal, after one more question).  What is approved is exactly the text that was shown; a
     request that was edited meanwhile is not approved.  For a task in doubt, yes means: run it again; --happened
     means: it did its work.

@@ -24,6 +24,10 @@ CLOSED_PIPE = 141
 """As shells report a program whose reader went away."""
 
 
+class ReaderGone(Exception):
+    """Whoever reads standard output has closed it."""
+
+
 def guarded(work: Callable[[], Any], *, as_json: bool) -> int:
     """The exit code of *work*: what it returned, 0 for nothing, or that of its error, which is shown."""
     try:
@@ -39,13 +43,18 @@ def guarded(work: Callable[[], Any], *, as_json: bool) -> int:
         return INTERRUPTED
     except click.ClickException as error:
         return show(_usage(error), as_json=as_json)
-    except BrokenPipeError:
+    except (BrokenPipeError, ReaderGone):
         _silence()
         return CLOSED_PIPE
     except OSError as error:
         cause = error.strerror or str(error)
         return show(StoreError("reading or writing", cause, path=_shown_path(error)), as_json=as_json)
     return int(result) if isinstance(result, int) else ExitCode.OK
+
+
+def color() -> bool | None:
+    """False when the person wants none (NO_COLOR); None lets the terminal decide."""
+    return False if os.environ.get("NO_COLOR") else None
 
 
 def as_data(error: DeskhandError) -> dict[str, Any]:
@@ -68,7 +77,7 @@ def show(error: DeskhandError, *, as_json: bool) -> int:
             # ASCII, because a path may hold bytes that are no text.
             click.echo(json.dumps({"schema": 1, "error": as_data(error)}, indent=2))
         else:
-            click.echo(text(error), err=True)
+            click.echo(text(error), err=True, color=color())
     except BrokenPipeError:
         _silence()
     return int(error.exit_code)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
 import sys
 from collections.abc import Mapping, MutableMapping, Sequence
 from pathlib import Path
@@ -110,14 +109,13 @@ class Root(LazyGroup):
         given = sys.argv[1:] if args is None else args
 
         def work() -> Any:
-            color = False if os.environ.get("NO_COLOR") else None
             return super(Root, self).main(
                 args,
                 prog_name or self.name,
                 complete_var,
                 standalone_mode=False,
                 windows_expand_args=windows_expand_args,
-                color=color,
+                color=failure.color(),
                 **extra,
             )
 
@@ -125,6 +123,14 @@ class Root(LazyGroup):
         if standalone_mode:
             sys.exit(code)
         return code
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the verb."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            # click would end the process with 1, as if the verb had failed.
+            raise failure.ReaderGone from None
 
 
 def desk_option() -> click.Option:

@@ -48,11 +48,11 @@ CONFIG: Mapping[str, Entry] = {
     "paths": Entry("Show where everything of this desk is.", module="config_paths"),
 }
 ROOT: Mapping[str, Entry] = {
-    "drop": Entry("Hand files over to the desk.", DAILY, "drop"),
+    "drop": Entry("Hand files or folders over to the desk.", DAILY, "drop"),
     "status": Entry("Show how the desk stands.", DAILY, "status"),
     "tasks": Entry("List tasks.", DAILY, "tasks"),
     "task": Entry("Look at one task, or act on it.", DAILY, verbs=TASK),
-    "approvals": Entry("List what waits for an answer.", DAILY, "approvals"),
+    "approvals": Entry("List what waits for an answer, oldest first.", DAILY, "approvals"),
     "approve": Entry("Say yes to what waits; without an ID, go through all of it.", DAILY, "approve"),
     "reject": Entry("Say no to what waits.", DAILY, "reject"),
     "run": Entry("Run the daemon in the foreground.", FLOW, "run"),
@@ -63,7 +63,7 @@ ROOT: Mapping[str, Entry] = {
     "init": Entry("Make a desk.", SET_UP, "init"),
     "config": Entry("Read and change the settings.", SET_UP, verbs=CONFIG),
     "doctor": Entry("Check that everything deskhand needs is there and works.", SET_UP, "doctor"),
-    "demo": Entry("Show the whole product in a throw-away desk.", SET_UP, "demo"),
+    "demo": Entry("Show the whole product at work in a throw-away desk.", SET_UP, "demo"),
     "help": Entry("Show the help of a verb.", SET_UP, "help"),
 }
 SECTIONS = (DAILY, FLOW, RECIPES, OPERATE, TRUST, SET_UP)

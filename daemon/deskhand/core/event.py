@@ -80,8 +80,9 @@ class Usage(Struct, frozen=True, omit_defaults=True):
 class Ended(Struct, frozen=True):
     """An attempt is over."""
 
-    result: Literal["ok", "failed", "cut", "drained", "cancelled"]
-    """`cut`: nobody can say how far it got (timeout, signal, daemon death); `drained`: so, because we stopped."""
+    result: Literal["ok", "failed", "unready", "cut", "drained", "cancelled"]
+    """`cut`: nobody can say how far it got (timeout, signal, daemon death); `drained`: so, because we stopped;
+    `unready`: the disk or the system did not let us begin, so nothing ran and the attempt does not count."""
     reason: str | None
     idempotent: bool
     attempts: int

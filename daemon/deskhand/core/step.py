@@ -29,6 +29,8 @@ from deskhand.core.record import DAEMON, Actor, Draft
 from deskhand.core.state import ASKING, STARTABLE, TRANSITIONS, State
 from deskhand.core.task import Task
 
+MAX_REASON = 1000
+"""Characters of a reason that go on record: a line of the log has room for 16 KiB."""
 CUT_ATTEMPTS = 3
 """An idempotent run that keeps being cut off is given up after this many attempts (or the recipe's, if more): one
 that kills the daemon every time must end somewhere."""
@@ -72,7 +74,7 @@ def step(task: Task, event: Event, now: float) -> Decision:
 def _draft(
     kind: str, fields: dict[str, Any] | None = None, *, actor: Actor = DAEMON, reason: str | None = None
 ) -> Draft:
-    said = {"reason": reason} if reason else {}
+    said = {"reason": reason[:MAX_REASON]} if reason else {}
     return Draft(kind, {"actor": msgspec.to_builtins(actor), **said, **(fields or {})})
 
 
@@ -180,6 +182,8 @@ def _ended(task: Task, event: Ended, now: float) -> Decision:
             if task.attempt < cap:
                 return _retry(event, usage, now + event.backoff)
             return Decision((_draft("task.failed", usage, reason=event.reason),))
+        case "unready":
+            return _retry(event, usage, now + event.backoff, via="unready")
         case "cut" | "drained":
             if not event.idempotent:
                 if event.ask is None:

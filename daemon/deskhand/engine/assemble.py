@@ -12,10 +12,12 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
+import msgspec
+
 from deskhand import __version__
 from deskhand.core.clock import Clock
 from deskhand.core.log import Log
-from deskhand.core.record import Actor, Draft, Record
+from deskhand.core.record import DAEMON, Actor, Draft, Record
 from deskhand.core.settings import Settings
 from deskhand.engine.answers import Answers
 from deskhand.engine.asking import Asking
@@ -110,9 +112,9 @@ def open_desk(
         if parts.watcher is not None:
             stack.callback(parts.watcher.close)
         cut = _recover(files, desk, parts, clock.wall())
-        engine = Engine(parts)
         if work:
             _announce(parts, cut, audit)
+        engine = Engine(parts)
         yield Session(desk, settings, clock, engine, parts, audit)
 
 
@@ -208,3 +210,6 @@ def _announce(parts: Parts, cut: int, audit: AuditLog) -> None:
         "reason": None if audit.recovered is None else "the log's torn end was cut off",
     }
     parts.ledger.note(Draft("daemon.started", fields))
+    if parts.settings.paused and parts.ledger.book.paused == "no":
+        actor = msgspec.to_builtins(DAEMON)
+        parts.ledger.note(Draft("desk.paused", {"actor": actor, "reason": "deskhand.yaml says so"}))

@@ -56,6 +56,10 @@ class Notice:
         self._given = True
         self._ring()
 
+    def give_quietly(self) -> None:
+        """Say so for the next time the deciding thread wakes."""
+        self._given = True
+
     def take(self) -> bool:
         """Whether it was said since the last call; true the first time, because nobody has looked yet."""
         given, self._given = self._given, False

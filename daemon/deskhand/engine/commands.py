@@ -67,7 +67,7 @@ class Commands:
             state, settled = self._standing(key)
             kept = []
             for promise, to_the_end in self._waiting[key]:
-                if state is None or settled is True or (settled is None and not to_the_end):
+                if settled is True or (settled is None and not to_the_end):
                     promise.set_result({"key": key, "state": state, "reason": self._reason(key)})
                 else:
                     kept.append((promise, to_the_end))
@@ -87,8 +87,8 @@ class Commands:
         """State, and whether that is the end (True), needs a person (None) or is under way (False)."""
         task = self._engine.ledger.tasks.get(key)
         if task is None:
-            state = self._engine.ledger.final_state(key)
-            return state, state is not None and state != State.STARTED
+            state = self._engine.ledger.outcomes.get(key)
+            return state, state is not None
         if task.terminal:
             return task.state, not task.undelivered
         return task.state, None if task.state in (*ASKING, State.PARKED, State.BLOCKED) else False
@@ -124,6 +124,9 @@ class Commands:
     def _wait(self, command: Command, now: float) -> Future[Reply]:
         promise: Future[Reply] = Future()
         key = str(command.arguments["key"])
+        if key not in self._engine.ledger.tasks and (state := self._engine.ledger.final_state(key)) is not None:
+            promise.set_result({"key": key, "state": state, "reason": None})
+            return promise
         self._waiting.setdefault(key, []).append((promise, bool(command.arguments.get("to_the_end"))))
         return promise
 
@@ -136,8 +139,8 @@ class Commands:
             decision = self._engine.ledger.decide(task, Cancel(command.actor, reason), now)
             if decision.refusal:
                 raise UsageError("cancel", decision.refusal)
-        promise = self._wait(command, now)
-        self._waiting[task.key][-1] = (promise, True)
+        promise: Future[Reply] = Future()
+        self._waiting.setdefault(task.key, []).append((promise, True))
         return promise
 
     def _retry(self, command: Command, now: float) -> Reply:

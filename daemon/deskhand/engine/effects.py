@@ -53,6 +53,8 @@ class Effects:
         self._notify = notify
         self.missing: dict[str, tuple[str, ...]] = {}
         """Key -> files of an unfinished task that are nowhere; the next tick decides about it."""
+        self._held: set[str] = set()
+        """Keys of attempts and deliveries that wait for their files."""
         self.completed: deque[Ended] = deque(maxlen=RECENT)
         """Newest first."""
         self.failed: deque[Ended] = deque(maxlen=RECENT)
@@ -65,15 +67,24 @@ class Effects:
             self._tell(change)
             self.place(change)
             task = change.after
-            if change.attempt and task.state is State.STARTED:
-                self._runs.start(task, self._placement.identifier(task.key))
-            elif task.undelivered:
-                self._runs.deliver(task, self._placement.identifier(task.key))
+            if change.attempt or task.undelivered:
+                self._set_off(task)
             if task.state is State.COMPLETED and (change.before is None or change.before.state is not State.COMPLETED):
                 completed.append((task.input_sha256, task.key))
             self._dispatcher.add(task)
         if completed:
             self._seen.add(completed)
+
+    def _set_off(self, task: Task) -> None:
+        """Start an attempt or a delivery, as soon as the files are where it looks for them."""
+        if task.key in self._placement.behind:
+            self._held.add(task.key)
+            return
+        self._held.discard(task.key)
+        if task.state is State.STARTED:
+            self._runs.start(task, self._placement.identifier(task.key))
+        elif task.undelivered:
+            self._runs.deliver(task, self._placement.identifier(task.key))
 
     def place(self, change: Change) -> None:
         """Bring one task's files where its state says; what fails now is tried again."""
@@ -99,6 +110,8 @@ class Effects:
                 self._log.debug("still not possible", task=key, cause=str(error))
                 continue
             self._placement.behind.discard(key)
+            if key in self._held and not missing:
+                self._set_off(task)
             self._settled(task, missing)
 
     def _settled(self, task: Task, missing: tuple[str, ...]) -> None:

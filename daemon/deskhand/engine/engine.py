@@ -5,7 +5,8 @@ The engine runs on one thread.  Others hand in facts through queues and ring the
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from deskhand.core.names import Part, visible
 from deskhand.core.record import Actor, Draft
 from deskhand.core.settings import Settings
 from deskhand.core.state import STARTABLE, State
-from deskhand.core.task import Task
+from deskhand.core.task import Task, TaskFile
 from deskhand.engine.answers import Answers, name_hash
 from deskhand.engine.bell import Notice
 from deskhand.engine.dispatcher import Dispatcher
@@ -34,8 +35,9 @@ from deskhand.engine.runs import Runs
 from deskhand.engine.starting import Starting
 from deskhand.engine.strays import Strays
 from deskhand.engine.watcher import Watcher
-from deskhand.errors import DeskhandError, StoreError
+from deskhand.errors import IntegrityError, StoreError
 from deskhand.store.accept import Accepted
+from deskhand.store.files import FsyncError
 from deskhand.store.queue_folders import QueueFolders
 from deskhand.store.recipes import Recipes
 
@@ -85,6 +87,7 @@ class Engine:
         self._deliver_again: dict[str, float] = {}
         self._wall = parts.clock.wall()
         self._mono = self._seconds()
+        self._trouble: str | None = None
         self._starts = True
         self._received: list[Accepted] = []
         """On their way onto the record: what was copied is removed from the inbox when they are."""
@@ -107,19 +110,36 @@ class Engine:
         self._check_clock(now, mono)
         self._rotate()
         full, look = mono >= self._next_scan, self._.notice.take()
-        if full:
-            self._next_scan = mono + self._.settings.scan_interval
-            self._full_scan(now, mono)
-        if full or look or self._due(self._.intake.next_due(), mono):
-            self._take_drops()
-        self._receive(now)
-        if full or look or self._.gestures.unclear:
-            self._read_gestures(now, mono)
-        self._hear_workers(now, mono)
-        self._lost(now)
-        if self._starts and self.ledger.book.paused != "all":
-            self._.starting.start_due(self._.runs.running(), now)
+        with self._bearing("scanning the desk"):
+            if full:
+                self._next_scan = mono + self._.settings.scan_interval
+                self._full_scan(now, mono)
+        with self._bearing("taking drops"):
+            if full or look or self._due(self._.intake.next_due(), mono):
+                self._take_drops()
+            self._receive(now)
+        with self._bearing("reading answers"):
+            if full or look or self._.gestures.unclear:
+                self._read_gestures(now, mono)
+        with self._bearing("recording results"):
+            self._hear_workers(now, mono)
+            self._lost(now)
+        with self._bearing("starting tasks"):
+            if self._starts and self.ledger.book.paused != "all":
+                self._.starting.start_due(self._.runs.running(), now)
         self._commit(mono)
+
+    @contextmanager
+    def _bearing(self, what: str) -> Iterator[None]:
+        """Go on with the next part of the tick when the disk refuses this one; it is tried again in a moment."""
+        try:
+            yield
+        except FsyncError:
+            raise
+        except OSError as error:
+            self._.log.warning("the disk refuses something", doing=what, cause=str(error))
+            self._next_scan = min(self._next_scan, self._seconds() + RETRY_PAUSE)
+            self._.notice.give_quietly()
 
     def _commit(self, mono: float) -> bool:
         """Make the batch durable and act on it; False when the disk refuses, and nothing was acted on."""
@@ -131,6 +151,10 @@ class Engine:
                 self._stuck_until = mono + 60.0
             self._.intake.pause()
             return False
+        trouble = self.ledger.log.trouble
+        if trouble is not None and trouble != self._trouble:
+            self._.log.warning(trouble)
+        self._trouble = trouble
         if self._stuck_until:
             self._stuck_until = 0.0
             self._.log.info("the audit log can be written again")
@@ -165,6 +189,9 @@ class Engine:
     def _full_scan(self, now: float, mono: float) -> None:
         self._.folders.ensure()
         self._.effects.retry()
+        self._.runs.retry()
+        for task in [task for task in self.ledger.tasks.values() if task.state is State.RECEIVED]:
+            self._route(task, now)
         self._.strays.look(self._.runs.keys(), now)
         if not self.ledger.book.clock_unconfirmed:
             for task in list(self.ledger.tasks.values()):
@@ -203,12 +230,13 @@ class Engine:
         for accepted in self._.intake.collect():
             identifier = accepted.task_file.id
             self._.placement.adopt(identifier, (f"{identifier}.{Part.TASK}", accepted.task_file.input))
-            self._.reception.receive(accepted, now)
+            task = self._.reception.receive(accepted)
             self._received.append(accepted)
+            self._route(task, now, accepted.task_file)
 
     def _read_gestures(self, now: float, mono: float) -> None:
         if self._.gestures.changed():
-            for gesture in self._.gestures.look(self.ledger.tasks, mono):
+            for gesture in self._.gestures.look(self.ledger.tasks, self.ledger.known, mono, now):
                 self._.answers.handle(gesture, now)
 
     def _hear_workers(self, now: float, mono: float) -> None:
@@ -228,11 +256,16 @@ class Engine:
             if task.state is State.BLOCKED and self._.reception.blocked(task) is None:
                 self._route(task, now)
 
-    def _route(self, task: Task, now: float) -> None:
+    def _route(self, task: Task, now: float, task_file: TaskFile | None = None) -> None:
+        """Decide where it goes; when the disk refuses it stays, and the next full scan routes it."""
         try:
-            self._.reception.route(task, self._.placement.task_file(task), now)
-        except DeskhandError as error:
+            self._.reception.route(task, task_file or self._.placement.task_file(task), now)
+        except IntegrityError as error:
             self.ledger.decide(task, Damage("quarantined", error.sentence), now)
+        except FsyncError:
+            raise
+        except OSError as error:
+            self._.log.warning("a task cannot be routed now", task=task.key, cause=str(error))
 
     def _lost(self, now: float) -> None:
         for key, names in list(self._.effects.missing.items()):
@@ -314,6 +347,9 @@ class Engine:
         self.ledger.note(draft)
         self._.recipes.refresh(self.ledger.book.pins)
         self._.intake.recipe_ids = self._.recipes.current.ids
+        now = self._.clock.wall()
+        for task in [task for task in self.ledger.tasks.values() if task.state is State.PARKED]:
+            self._route(task, now)
 
     @property
     def idle(self) -> bool:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from msgspec import Struct
 
-from deskhand.core.names import GESTURES, OWN_PARTS, Member, Part, gesture_hint, is_id, key_of, member
+from deskhand.core.names import GESTURES, OWN_PARTS, Member, Part, gesture_hint, key_of, member
 from deskhand.core.record import Actor
 from deskhand.core.state import ASKING
 from deskhand.core.task import Task
@@ -21,6 +21,15 @@ from deskhand.store.requests import Requests
 
 HALF_WRITTEN = 2.0
 """Seconds a gesture whose content is not what was asked may still be a copy under way."""
+
+
+COARSE = 0.1
+"""Seconds within which a second change of a folder may leave its time stamp as it was."""
+
+
+def settled(modified_ns: int, now: float) -> bool:
+    """Whether a folder with this time stamp can be skipped as long as that does not change."""
+    return abs(now - modified_ns / 1e9) > COARSE
 
 
 class Answered(Struct, frozen=True):
@@ -84,9 +93,11 @@ class Gestures:
         """Whether the folder has changed since the last look, or something in it was not clear yet."""
         return self._folders.modified("approvals") != self._seen or self.unclear
 
-    def look(self, tasks: Mapping[str, Task], mono: float) -> list[Gesture]:
-        """Read the folder.  *mono* is seconds of a clock that never goes back."""
-        self._seen = self._folders.modified("approvals")
+    def look(self, tasks: Mapping[str, Task], known: Callable[[str], bool], mono: float, now: float) -> list[Gesture]:
+        """Read the folder.  *known*: whether a key is on record and not yet put away; *mono* is seconds of a clock
+        that never goes back, *now* epoch seconds."""
+        modified = self._folders.modified("approvals")
+        self._seen = modified if settled(modified, now) else -1
         found: list[Gesture] = []
         by_task: dict[str, list[Member]] = defaultdict(list)
         names = set()
@@ -98,7 +109,9 @@ class Gestures:
             else:
                 by_task[part.id].append(part)
         for identifier, parts in by_task.items():
-            found += self._of_task(identifier, parts, tasks.get(key_of(identifier)), mono)
+            key = key_of(identifier)
+            if key in tasks or not known(key):
+                found += self._of_task(identifier, parts, tasks.get(key), mono)
         asked = {key_of(identifier) for identifier, parts in by_task.items() if any(p.part in GESTURES for p in parts)}
         found += [Deleted(key) for key, task in tasks.items() if task.state in ASKING and key not in asked]
         self._told &= names
@@ -150,8 +163,6 @@ class Gestures:
         if hint is not None:
             key = task.key if task is not None else None
             return [self._ignored(name, hint, key)] if self._new(name) else []
-        if part is None and not is_id(name):
-            return [Foreign(name)]
         return [Foreign(name)]
 
     def _new(self, name: str) -> bool:

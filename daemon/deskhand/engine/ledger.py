@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct, field
 
 from deskhand.core.event import Event
+from deskhand.core.names import is_key
 from deskhand.core.recipe import Pin
 from deskhand.core.record import Draft, Record
 from deskhand.core.replay import TARGETS, apply, stamp_task
@@ -17,6 +18,7 @@ from deskhand.core.task import Source, Task
 from deskhand.store.audit_log import AuditLog
 
 LABELS_KEPT = 100_000
+OUTCOMES_KEPT = 10_000
 
 
 class Book(Struct):
@@ -89,6 +91,8 @@ class Ledger:
         self.book = Book() if snapshot is None else msgspec.json.decode(snapshot, type=Book)
         self.ended: dict[str, Task] = {}
         """Key -> finished task whose files are not yet moved."""
+        self.outcomes: dict[str, str] = {}
+        """Key -> final state of the tasks that ended in this run of the daemon, the last 10,000."""
         self.sources: list[Source] = []
         """Identities of the drops received since the last snapshot: a crash may have left some in an inbox."""
         for record in records:
@@ -144,6 +148,9 @@ class Ledger:
         self._changes[key] = Change(first, after, started)
         if after.terminal:
             self.ended[key] = after
+            self.outcomes[key] = after.state
+            if len(self.outcomes) > OUTCOMES_KEPT:
+                del self.outcomes[next(iter(self.outcomes))]
         return after
 
     def _append(self, draft: Draft) -> tuple[Task | None, Task] | None:
@@ -175,8 +182,10 @@ class Ledger:
         return self.book.labels.get(label)
 
     def final_state(self, key: str) -> str | None:
-        """How a finished task ended, looked up in the log; None when the log does not know it."""
-        last = None
+        """How a finished task ended; None when the log does not know it.  Reads the log for what is long over."""
+        last = self.outcomes.get(key)
+        if last is not None or not is_key(key):
+            return last
         for record in self._history(key):
             last = record.fields.get("to")
         return last

@@ -14,8 +14,8 @@ class Finished(Struct, frozen=True):
 
     key: str
     attempt: int
-    result: Literal["ok", "failed", "cut", "drained", "cancelled", "damaged"]
-    """`damaged`: it was not run because its files are not those on record."""
+    result: Literal["ok", "failed", "unready", "cut", "drained", "cancelled", "damaged"]
+    """As in ``core.event.Ended``; `damaged`: it was not run because its files are not those on record."""
     reason: str | None = None
     usage: Usage = Usage()
     results: tuple[str, ...] = ()

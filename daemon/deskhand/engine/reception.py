@@ -16,7 +16,7 @@ from deskhand.core.task import Task, TaskFile, commitment
 from deskhand.engine.asking import Asking
 from deskhand.engine.choosing import Choosing
 from deskhand.engine.ledger import Ledger
-from deskhand.errors import DeskhandError
+from deskhand.errors import ConfigError, DeskhandError
 from deskhand.handlers.command import parameters
 from deskhand.store.accept import Accepted
 from deskhand.store.recipes import Recipes
@@ -40,14 +40,12 @@ class Reception:
         self._choosing = choosing
         self._seen = seen
 
-    def receive(self, accepted: Accepted, now: float) -> Task:
-        """Record a drop as received and decide where it goes from there."""
+    def receive(self, accepted: Accepted) -> Task:
+        """Record a drop as received."""
         task_file = accepted.task_file
         duplicate = self._seen(task_file.input_sha256) if task_file.input_bytes else None
         draft = self._received(task_file, accepted.task_sha256, duplicate)
-        task = self._ledger.receive(key_of(task_file.id), draft)
-        self.route(task, task_file, now)
-        return self._ledger.tasks.get(task.key, task)
+        return self._ledger.receive(key_of(task_file.id), draft)
 
     def _received(self, task_file: TaskFile, sha256: str, duplicate: str | None) -> Draft:
         options = task_file.options
@@ -109,7 +107,10 @@ class Reception:
         blocked = self.blocked(task)
         ask = None
         if problem is None and recipe is not None and blocked is None:
-            ask = self.ask(task, task_file, recipe, now)
+            try:
+                ask = self.ask(task, task_file, recipe, now)
+            except ConfigError as error:
+                problem = error.sentence
         self._ledger.decide(task, Route(pin, task.priority, problem, blocked=blocked, ask=ask), now)
 
     def blocked(self, task: Task) -> str | None:

@@ -11,6 +11,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from msgspec import Struct
 
@@ -20,6 +21,7 @@ from deskhand.engine.work import Job, Work
 from deskhand.errors import DeskhandError, RunError
 from deskhand.handlers.attempt import Attempt, Ended, Reason
 from deskhand.handlers.spawner import Spawner
+from deskhand.store.files import FsyncError
 
 THREADS = 4
 
@@ -41,6 +43,9 @@ class Runs:
         self._running: dict[str, _Running] = {}
         self._delivering: set[str] = set()
         self._stopping: dict[str, Reason] = {}
+        self._unfinished: queue.SimpleQueue[tuple[Job, Ended | None]] = queue.SimpleQueue()
+        """Runs that are over and whose results the disk did not take yet."""
+        self._fatal: FsyncError | None = None
         self._lock = threading.Lock()
 
     # -- the deciding thread's side ------------------------------------------------------------------------------
@@ -71,7 +76,9 @@ class Runs:
             self.stop(key, "drain", force=force)
 
     def reports(self) -> Iterator[Report]:
-        """What was reported since the last call."""
+        """What was reported since the last call.  FsyncError when a sync failed in the pool: the daemon must end."""
+        if self._fatal is not None:
+            raise self._fatal
         while True:
             try:
                 report = self._reports.get_nowait()
@@ -85,6 +92,12 @@ class Runs:
             else:
                 self._delivering.discard(report.key)
             yield report
+
+    def retry(self) -> None:
+        """Try again to keep the results of runs that are over."""
+        for _ in range(self._unfinished.qsize()):
+            job, ended = self._unfinished.get_nowait()
+            self._pool.submit(self._guarded, partial(self._finish, ended=ended), job)
 
     def running(self) -> Counter[str]:
         """Recipe id -> attempts under way."""
@@ -114,15 +127,16 @@ class Runs:
         """Whatever goes wrong is a report; a task is never left without one."""
         try:
             call(job)
-        except BaseException as error:
+        except FsyncError as error:
+            self._fatal = error
+            self._ring()
+        except Exception as error:  # noqa: BLE001 - a defect in a handler must not take the pool's thread with it
             self._report(self._work.broken(job, error))
-            if not isinstance(error, Exception):
-                raise
 
     def _begin(self, job: Job) -> None:
         attempt = self._work.begin(job)
         if attempt is None:
-            self._report(self._work.finish(job, None))
+            self._finish(job, None)
             return
         with self._lock:
             stopped = job.attempt_key in self._stopping
@@ -133,7 +147,7 @@ class Runs:
 
     def _spawn(self, job: Job, attempt: Attempt) -> None:
         def over(ended: Ended) -> None:
-            self._pool.submit(self._guarded, lambda finished: self._report(self._work.finish(finished, ended)), job)
+            self._pool.submit(self._guarded, partial(self._finish, ended=ended), job)
 
         try:
             self._spawner.submit(attempt, over)
@@ -145,9 +159,23 @@ class Runs:
         if reason is not None:
             self._spawner.kill(job.attempt_key, reason)
 
+    def _finish(self, job: Job, ended: Ended | None) -> None:
+        try:
+            report = self._work.finish(job, ended)
+        except FsyncError:
+            raise
+        except OSError:
+            self._unfinished.put((job, ended))
+            return
+        self._report(report)
+
     def _deliver(self, job: Job) -> None:
         try:
-            report = self._work.deliver(job)
+            report: Report = self._work.deliver(job)
+        except FsyncError as error:
+            self._fatal = error
+            self._ring()
+            return
         except (DeskhandError, OSError, ValueError) as error:
             report = Handed(job.task.key, problem=str(error) or type(error).__name__)
         self._report(report)

@@ -11,6 +11,7 @@ from deskhand.core.event import Damage
 from deskhand.core.names import Part, key_of, member
 from deskhand.core.record import Draft
 from deskhand.engine.answers import Answers
+from deskhand.engine.gestures import settled
 from deskhand.engine.ledger import Ledger
 from deskhand.engine.placement import Placement
 from deskhand.store.queue_folders import QueueFolders
@@ -35,7 +36,7 @@ class Strays:
         for folder in (*WATCHED, "approvals"):
             modified = self._folders.modified(folder)
             changed |= self._seen.get(folder) != modified
-            self._seen[folder] = modified
+            self._seen[folder] = modified if settled(modified, now) else -1
         if not changed:
             return
         for folder in WATCHED:
@@ -50,6 +51,8 @@ class Strays:
     def _name(self, folder: str, name: str, present: set[str]) -> None:
         part = member(name)
         task = self._ledger.tasks.get(key_of(part.id)) if part is not None else None
+        if part is not None and key_of(part.id) in self._ledger.ended:
+            return  # over, and on its way to its last folder
         if part is None or task is None or part.part in (Part.UNKNOWN, Part.REQUEST):
             self._answers.foreign(folder, name, "no task of this desk has it")
         elif task.folder == folder:

@@ -6,6 +6,7 @@ before the attempt is reported.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 from typing import Literal, assert_never
@@ -19,7 +20,7 @@ from deskhand.core.recipe import Recipe
 from deskhand.core.settings import Run
 from deskhand.core.task import Task, TaskFile, commitment, manifest_sha256
 from deskhand.engine.outcome import Finished, Handed
-from deskhand.errors import DeskhandError, IntegrityError
+from deskhand.errors import DeskhandError, IntegrityError, RunError
 from deskhand.handlers import note
 from deskhand.handlers.attempt import Attempt, Ended, Reason, environment
 from deskhand.handlers.command import command_line, parameters
@@ -31,6 +32,8 @@ from deskhand.store.desk import Desk
 from deskhand.store.files import Files
 from deskhand.store.recipes import Recipes
 
+LISTED = 50
+"""Results that the log lists one by one; more are committed to by one hash of all: a line has room for 16 KiB."""
 LOG_TAIL = 4096
 """Bytes of a child's output that are looked at for a reason."""
 
@@ -148,8 +151,11 @@ class Work:
         )
 
     def finish(self, job: Job, ended: Ended | None) -> Finished:
-        """Publish what an attempt left, durably; *ended* is how its process ended, if there was one."""
-        begun = self._begun.pop(job.attempt_key)
+        """Publish what an attempt left, durably; *ended* is how its process ended, if there was one.
+
+        After an OSError (disk full) it can be called again: the run is over, only its results have no place yet.
+        """
+        begun = self._begun[job.attempt_key]
         folder = begun.folder
         result, reason = _verdict(ended, begun)
         read = ended is None or ended.cut in (None, "timeout")
@@ -157,35 +163,41 @@ class Work:
             request, plan = begun.note
             problem = None if ended is None else _child_problem(ended, request)
             note.finish(request, plan, problem)
+            begun.note = None
+        if read and begun.recipe.kind == "note":
             result, reason = "ok", None
         names: tuple[str, ...] = ()
         if folder is not None:
             names = self._attempts.publish_log(folder, job.identifier, job.task.attempt, self._clock.wall())
             if result == "ok":
                 names += self._attempts.publish_results(folder, job.identifier)
-            self._attempts.discard(folder)
         results = self._hashes(job, begun) if result == "ok" else ()
+        if folder is not None:
+            self._attempts.discard(folder)
+        del self._begun[job.attempt_key]
         return Finished(job.task.key, job.task.attempt, result, reason, _usage(ended), results=results, names=names)
 
     def _hashes(self, job: Job, begun: _Begun) -> tuple[str, ...]:
         if begun.recipe.kind == "keep":
             return (job.task.input_sha256,)
         out = self._desk.folder("pending") / f"{job.identifier}.out"
-        return tuple(manifest_sha256(task_files.manifest(result.path)) for result in results_in(out))
+        results = results_in(out)
+        if len(results) > LISTED:
+            return (manifest_sha256(task_files.manifest(out)),)
+        return tuple(manifest_sha256(task_files.manifest(result.path)) for result in results)
 
     def broken(self, job: Job, error: BaseException) -> Finished:
-        """The report of an attempt that could not be made or finished."""
+        """The report of an attempt that could not be begun."""
         begun = self._begun.pop(job.attempt_key, None)
         if begun is not None and begun.folder is not None:
             self._attempts.discard(begun.folder)
         match error:
             case IntegrityError():
                 return Finished(job.task.key, job.task.attempt, "damaged", error.sentence)
+            case OSError() | RunError():
+                return Finished(job.task.key, job.task.attempt, "unready", str(error))
             case DeskhandError():
                 return Finished(job.task.key, job.task.attempt, "failed", error.sentence)
-            case OSError():
-                cause = f"{error.strerror or error}: {error.filename or job.identifier}"
-                return Finished(job.task.key, job.task.attempt, "failed", cause)
             case _:
                 return Finished(job.task.key, job.task.attempt, "failed", f"{type(error).__name__}: {error}")
 
@@ -216,13 +228,14 @@ class Work:
             params=parameters(recipe, task_file.options.params),
         )
         delivered = deliver(self._files, self._desk, results, recipe.deliver or "", place)
-        return Handed(
-            task.key,
-            tuple(
-                {"path_commit": commitment(task_file.salt, str(entry.target)), "sha256": entry.sha256}
-                for entry in delivered
-            ),
+        targets = tuple(
+            {"path_commit": commitment(task_file.salt, str(entry.target)), "sha256": entry.sha256}
+            for entry in delivered
         )
+        if len(targets) > LISTED:
+            every = "".join(f"{target['path_commit']} {target['sha256']}\n" for target in targets)
+            targets = ({"count": str(len(targets)), "sha256": hashlib.sha256(every.encode()).hexdigest()},)
+        return Handed(task.key, targets)
 
 
 _Result = Literal["ok", "failed", "cut", "drained", "cancelled"]

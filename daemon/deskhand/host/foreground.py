@@ -28,7 +28,6 @@ from deskhand.host.notice import Notices
 from deskhand.host.status import StatusWriter
 from deskhand.store import config_file
 from deskhand.store.desk import Desk
-from deskhand.store.files import FsyncError
 
 UMASK = 0o077
 """What the desk holds is other people's mail: nobody else reads it."""
@@ -188,10 +187,10 @@ def run(desk: Desk, *, until_idle: bool = False, console: bool = True) -> int:
     except DeskhandError as error:
         log.error("the daemon ends", cause=error.sentence, hint=error.hint)
         raise
-    except FsyncError as error:
-        log.error("the daemon ends: a sync failed, nothing after it can be trusted", cause=str(error))
+    except OSError as error:
+        log.error("the daemon ends", cause=str(error))
         hint = "check the disk, then start again: what was recorded is recovered"
-        raise StoreError("making records durable", str(error), path=desk.root, hint=hint) from error
+        raise StoreError("running the desk", str(error), path=desk.root, hint=hint) from error
     finally:
         notices.close()
         bell.close()

@@ -95,6 +95,8 @@ class Attempts:
         """Make the results durable and put them beside the task in pending/; their name, if there are any."""
         pending = self._desk.folder("pending")
         target = pending / f"{identifier}.out"
+        if not folder.out.exists():
+            return (target.name,)  # an earlier call came that far
         self._files.remove_tree(target)
         if not any(folder.out.iterdir()):
             return ()
@@ -105,9 +107,9 @@ class Attempts:
 
     def publish_log(self, folder: AttemptFolder, identifier: str, attempt: int, now: float) -> tuple[str, ...]:
         """Append the attempt's output to the task's log in pending/; the log's name, if there is one."""
-        if not folder.log.exists():
-            return ()
         target = self._desk.folder("pending") / f"{identifier}.log"
+        if not folder.log.exists():
+            return (target.name,) if target.exists() else ()
         self._files.before("append", target)
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0)
         fd = os.open(target, flags, 0o600)
@@ -118,6 +120,7 @@ class Attempts:
                     self._files.write_all(fd, block)
         finally:
             os.close(fd)
+        self._files.unlink(folder.log)
         return (target.name,)
 
     def discard(self, folder: AttemptFolder) -> None:

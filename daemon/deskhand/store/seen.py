@@ -20,6 +20,8 @@ class Seen:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
+        self.trouble: str | None = None
+        """Why the index did not work at the last attempt: a warning may be missing, nothing else."""
 
     @classmethod
     def open(cls, files: Files, folder: Path, records: Iterable[Record]) -> Seen:
@@ -47,12 +49,19 @@ class Seen:
     def add(self, completed: Iterable[tuple[str, str]]) -> None:
         """Remember (input hash, task key) pairs."""
         rows = [(bytes.fromhex(sha256), key) for sha256, key in completed]
-        with self._db:
-            self._db.executemany("INSERT OR REPLACE INTO seen VALUES (?, ?)", rows)
+        try:
+            with self._db:
+                self._db.executemany("INSERT OR REPLACE INTO seen VALUES (?, ?)", rows)
+        except sqlite3.Error as error:
+            self.trouble = str(error)
 
     def find(self, sha256: str) -> str | None:
         """Key of the last completed task with this input."""
-        row = self._db.execute("SELECT task FROM seen WHERE sha256 = ?", (bytes.fromhex(sha256),)).fetchone()
+        try:
+            row = self._db.execute("SELECT task FROM seen WHERE sha256 = ?", (bytes.fromhex(sha256),)).fetchone()
+        except sqlite3.Error as error:
+            self.trouble = str(error)
+            return None
         return None if row is None else str(row[0])
 
     def close(self) -> None:

@@ -15,11 +15,11 @@ BLOCK = 1 << 20
 
 
 def read(path: Path, sha256: str) -> TaskFile:
-    """The task file at *path*; IntegrityError when its bytes are not those on record."""
+    """The task file at *path*; IntegrityError when it is gone or its bytes are not those on record, else OSError."""
     try:
         data = path.read_bytes()
-    except OSError as error:
-        raise IntegrityError("reading a task", error.strerror or str(error), path=path) from error
+    except FileNotFoundError as error:
+        raise IntegrityError("reading a task", "its file is gone", path=path) from error
     if hashlib.sha256(data).hexdigest() != sha256:
         raise IntegrityError(
             "reading a task",
