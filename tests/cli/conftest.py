@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from click.testing import CliRunner, Result
@@ -47,24 +49,60 @@ class Console:
         self.work_off()
         return identifier
 
+    def answers(self, identifier: str) -> list[str]:
+        """What people said to a task: the types of its records that are answers."""
+        said = ("task.approved", "task.rejected")
+        records = self.json("task", "trace", identifier)["records"]
+        return [record["type"].removeprefix("task.") for record in records if record["type"] in said]
+
+    def erase(self, identifier: str, folder: str) -> None:
+        """Remove every file of a finished task, as a person may."""
+        for path in self.desk.folder(folder).glob(f"{identifier}*"):
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+
     def work_off(self) -> None:
         """Let the engine do everything that can be done now."""
         self._work_off(self.desk)
 
 
+def _work_off(desk: Desk) -> None:
+    with open_desk(desk, NoLog(), ring=lambda: None, watch=False) as session:
+        session.engine.scan_everything()
+        end = time.monotonic() + 10
+        while True:
+            session.engine.tick()
+            startable = any(task.state in STARTABLE for task in session.engine.ledger.tasks.values())
+            if session.engine.idle and not startable:
+                return
+            assert time.monotonic() < end, "something is left to do"
+            time.sleep(0.001)
+
+
 @pytest.fixture
-def console(tmp_path: Path, wait_for: Callable[..., object]) -> Console:
+def console(tmp_path: Path) -> Console:
     """The command line on a fresh desk."""
+    return Console(init(tmp_path / "desk")[0], _work_off)
 
-    def work_off(desk: Desk) -> None:
-        with open_desk(desk, NoLog(), ring=lambda: None, watch=False) as session:
-            session.engine.scan_everything()
 
-            def done() -> bool:
-                session.engine.tick()
-                startable = any(task.state in STARTABLE for task in session.engine.ledger.tasks.values())
-                return session.engine.idle and not startable
+class Shown(NamedTuple):
+    """A desk with a task in several states; for tests that only read."""
 
-            wait_for(done, what="nothing left to do")
+    console: Console
+    done: str
+    waits: str
+    parked: str
 
-    return Console(init(tmp_path / "desk")[0], work_off)
+
+@pytest.fixture(scope="session")
+def shown(tmp_path_factory: pytest.TempPathFactory, _nothing_of_this_user: None) -> Shown:
+    """One desk for all tests that only read."""
+    console = Console(init(tmp_path_factory.mktemp("shown") / "desk")[0], _work_off)
+    return Shown(
+        console,
+        done=console.drop("notes.txt", b"milk\n"),
+        waits=console.drop("letter.txt", b"dear\n", "--recipe", "hand-over"),
+        parked=console.drop("odd\x1b name.txt", b"odd\n", "--recipe", "nosuch"),
+    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -48,15 +50,27 @@ def test_paths(console: Console) -> None:
     assert found["audit log"] == str(console.desk.audit) and found["inbox main"] == str(console.desk.inbox)
 
 
-def test_init_makes_a_desk_and_refuses_another_one(tmp_path: Path) -> None:
+def test_init_makes_a_desk_and_overwrites_nothing(tmp_path: Path) -> None:
     folder = str(tmp_path / "new")
     first = CliRunner().invoke(main, ["init", folder])
     assert first.exit_code == 0 and f"cd {folder} && deskhand run" in first.output
+    (Path(folder) / "deskhand.yaml").write_text("schema: 1\nname: mine\n")
     second = CliRunner().invoke(main, ["init", folder])
-    assert second.exit_code == 2 and "there is one already" in second.stderr
+    assert second.exit_code == 0 and "(0 files written)" in second.output
+    assert (Path(folder) / "deskhand.yaml").read_text() == "schema: 1\nname: mine\n"
 
 
-def test_adopting_pauses(console: Console) -> None:
-    result = CliRunner().invoke(main, ["init", "--adopt", str(console.desk.root)])
+def test_adopting_a_copy_pauses_it(console: Console) -> None:
+    copy = console.desk.root.parent / "copy"
+    shutil.copytree(console.desk.root, copy, symlinks=True)
+    refused = CliRunner().invoke(main, ["--desk", str(copy), "pause"])
+    assert refused.exit_code == 4 and "init --adopt" in refused.stderr
+    result = CliRunner().invoke(main, ["init", "--adopt", str(copy)])
     assert result.exit_code == 0 and "it is paused" in result.output
-    assert console.json("status")["paused"] == "all"
+    status = CliRunner().invoke(main, ["--desk", str(copy), "status", "--json"])
+    assert json.loads(status.stdout)["paused"] == "all"
+
+
+def test_adopting_what_acted_last_changes_nothing(console: Console) -> None:
+    result = CliRunner().invoke(main, ["init", "--adopt", str(console.desk.root)])
+    assert result.exit_code == 0 and "nothing had to be adopted" in result.output

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import shutil
 from collections import namedtuple
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from deskhand.cli import probes_desk, probes_log, probes_machine
+from deskhand.cli import probes_desk, probes_machine
+from deskhand.cli.frame import Frame
 from deskhand.cli.probe import Verdict, run, unknown
 from deskhand.errors import StoreError
 from deskhand.store.files import Files
@@ -73,7 +77,7 @@ def test_no_desk_and_a_wrong_configuration(console: Console) -> None:
 
 @pytest.mark.parametrize(("free", "verdict"), [(10**12, "ok"), (10**8, "warn"), (10**6, "fail")])
 def test_disk(console: Console, free: int, verdict: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(probes_desk.shutil, "disk_usage", lambda path: Usage(10**13, 0, free))
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(10**13, 0, free))
     assert _checks(console)["disk"]["verdict"] == verdict
 
 
@@ -108,7 +112,7 @@ def test_leases_that_do_not_work(console: Console, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_clock_that_was_set_back(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(probes_log.Frame, "now", property(lambda self: 1_000_000.0))
+    monkeypatch.setattr(Frame, "now", property(lambda self: 1_000_000.0))
     assert "in the future" in _checks(console, 1)["clock"]["text"]
 
 
@@ -125,9 +129,9 @@ def test_a_lock_of_an_unknown_process(console: Console) -> None:
 
 
 def test_machine_checks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(probes_machine.metadata, "requires", lambda name: ["nosuchlibrary>=1", "click>=8", "x; extra == 'y'"])
+    monkeypatch.setattr(metadata, "requires", lambda name: ["nosuchlibrary>=1", "click>=8", "x; extra == 'y'"])
     assert [result.verdict for result in probes_machine.packages()] == [Verdict.FAIL]
-    monkeypatch.setattr(probes_machine.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert [result.verdict for result in probes_machine.documents()] == [Verdict.WARN]
     monkeypatch.setattr(probes_machine, "OLDEST", (99, 0))
     assert [result.verdict for result in probes_machine.python()] == [Verdict.FAIL]

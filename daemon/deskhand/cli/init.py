@@ -21,15 +21,18 @@ def init(folder: Path | None, adopt: bool, as_json: bool) -> None:
     last: it puts on record that this one goes on.  It is paused then, and runs that must not be repeated blindly are
     put to a person.
     """
+    from deskhand.engine.view import look
     from deskhand.host.found import init as make
 
     desk, written = make(Path(folder or "."), adopt=adopt)
     if as_json:
         show.emit_json({"desk": show.path(desk.root), "adopted": adopt, "written": list(written)})
         return
-    click.echo(f"{'adopted' if adopt else 'a desk'}: {show.path(desk.root)}")
+    click.echo(f"{'adopted' if adopt else 'a desk'}: {show.path(desk.root)} ({len(written)} files written)")
     if adopt:
-        click.echo("it is paused; look around, and when everything is as it should be: deskhand resume")
+        paused = look(desk).book.paused != "no"
+        words = "it is paused; look around, and when everything is as it should be: deskhand resume"
+        click.echo(words if paused else "this desk acted last anyway; nothing had to be adopted")
         return
     here = desk.root == Path.cwd().resolve()
     click.echo(f"  start it:   {'' if here else f'cd {show.path(desk.root)} && '}deskhand run")

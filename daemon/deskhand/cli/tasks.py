@@ -71,7 +71,7 @@ def _wanted(text: str | None) -> frozenset[str] | None:
         return frozenset(State) - TERMINAL
     if word == WAITING:
         return frozenset(ASKING)
-    words = [UNFINISHED, *State]
+    words = [UNFINISHED, *map(str, State)]
     if word not in words:
         raise click.UsageError(f"there is no state {text!r}{suggest(word, words)}")
     return frozenset({word})
