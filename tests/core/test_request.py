@@ -36,6 +36,7 @@ def asked(**more: object) -> dict[str, object]:
         "files": TASK.files,
         "command": ["mail", "office"],
         "parameters": {"to": "office", "copy": "none"},
+        "goes_to": "outbox/letter.txt",
         "why": "The recipe asks every time.",
         "revision": 1,
         "asked": 1_790_000_000.0,
@@ -53,7 +54,7 @@ def test_everything_the_answer_covers_stands_in_it() -> None:
     assert body["files"] == [{"name": "letter.txt", "sha256": "a" * 64, "bytes": 12}]
     assert body["input_sha256"] == "a" * 64
     assert body["recipe"] == {"id": "send", "version": 2, "sha256": "b" * 64, "code": None}
-    assert body["delivers_to"] == "outbox/{name}"
+    assert body["delivers_to"] == "outbox/letter.txt"
     assert body["attempts"] == 3
     assert body["expires"] == "2026-09-28T12:53:20.000000Z"
 
@@ -87,7 +88,16 @@ def test_a_large_folder_is_shortened_but_covered() -> None:
 
 def test_f38_an_edit_is_shown_as_a_difference() -> None:
     before = render(
-        TASK, RECIPE, files=TASK.files, command=[], parameters={}, why="x", revision=1, asked=0.0, expires=1.0
+        TASK,
+        RECIPE,
+        files=TASK.files,
+        command=[],
+        parameters={},
+        goes_to=None,
+        why="x",
+        revision=1,
+        asked=0.0,
+        expires=1.0,
     )
     lines = difference(before, before.replace(b"Sends", b"Burns"))
     assert any(line.startswith("-") and "Sends" in line for line in lines)

@@ -125,7 +125,7 @@ class Demo:
             raise RunError("demo", "the daemon is not running")
         self.daemon.kill()
         self.daemon.wait()
-        click.echo("  kill -9 in the middle of a run")
+        self.say("kill -9 in the middle of a run", None)
         with self.timed("restarted: the run is repeated and completes"):
             self.start()
             self.appears("queue/completed/*-report-*.task.json")
@@ -150,7 +150,7 @@ class Demo:
         if line is None:
             raise RunError("demo", f"the damaged line {middle + 1} is not named: {said}")
         self.say("a copy with one byte changed FAILS, and names the line", None)
-        click.echo(f"      {line.strip()}")
+        click.echo(f"      {line.strip().split(': its', 1)[0]}")
 
     def stop(self) -> None:
         """SIGTERM drains, and nothing is left."""

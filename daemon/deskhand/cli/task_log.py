@@ -78,7 +78,6 @@ def _follow(frame: Frame, key: str, running: Path | None) -> None:
     tick = threading.Event()
     offset = 0 if running is None else running.stat().st_size
     while True:
-        tick.wait(LOOK_AGAIN)
         view = frame.look()
         current = _running(view, key)
         if current != running:
@@ -88,3 +87,4 @@ def _follow(frame: Frame, key: str, running: Path | None) -> None:
         task = view.task(key)
         if task is None or task.terminal:
             return
+        tick.wait(LOOK_AGAIN)

@@ -28,6 +28,7 @@ def render(
     files: Sequence[InputFile],
     command: Sequence[str],
     parameters: Mapping[str, str],
+    goes_to: str | None,
     why: str,
     revision: int,
     asked: float,
@@ -36,18 +37,18 @@ def render(
     difference: Sequence[str] = (),
 ) -> bytes:
     """The request for running *task* with *recipe* on *files* (as they are now); *parameters* include defaults."""
-    goes_to = f" The result goes to {recipe.deliver}." if recipe.deliver else ""
+    delivery = f" The result goes to {goes_to}." if goes_to else ""
     body: dict[str, Any] = {
         "what": "deskhand asks for your approval",
         "question": f"Run {recipe.id} on {task.name}?",
-        "what_will_happen": f"{recipe.purpose}{goes_to}",
+        "what_will_happen": f"{recipe.purpose}{delivery}",
         "why_it_asks": why,
         **({"warnings": list(warnings)} if warnings else {}),
         **({"your_edit_was_not_taken": list(difference)} if difference else {}),
         "yes": f"rename this file to {task.id}.json.approved   (or: deskhand approve {task.id[-6:]})",
         "no": f"rename this file to {task.id}.json.rejected   (or: deskhand reject {task.id[-6:]} --reason ...)",
         "command": list(command),
-        "delivers_to": recipe.deliver,
+        "delivers_to": goes_to,
         "safety": recipe.safety,
         "attempts": recipe.retry.attempts,
         "parameters": dict(parameters),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from deskhand.core.deliver_path import Place
+from deskhand.core.deliver_path import render as render_path
 from deskhand.core.event import Ask
 from deskhand.core.recipe import Recipe
 from deskhand.core.request import render, render_doubt
@@ -41,6 +43,7 @@ class Asking:
             files=shown,
             command=shown_command(recipe, task_file),
             parameters=parameters(recipe, task_file.options.params),
+            goes_to=destination(recipe, task_file),
             why=why,
             revision=revision,
             asked=now,
@@ -67,3 +70,21 @@ def shown_command(recipe: Recipe, task_file: TaskFile) -> list[str]:
     if recipe.kind != "command":
         return []
     return list(command_line(recipe, task_file, input=Path(task_file.name), output_dir=Path("results")))
+
+
+def destination(recipe: Recipe, task_file: TaskFile) -> str | None:
+    """Where results will go: the path where their name is known beforehand, else the recipe's template."""
+    if recipe.deliver is None or recipe.kind != "keep":
+        return recipe.deliver
+    return render_path(recipe.deliver, place_of(recipe, task_file), task_file.name)
+
+
+def place_of(recipe: Recipe, task_file: TaskFile) -> Place:
+    """What a `deliver:` template can speak of."""
+    return Place(
+        id=task_file.id,
+        received=task_file.received,
+        recipe=recipe.id,
+        inbox=task_file.inbox,
+        params=parameters(recipe, task_file.options.params),
+    )

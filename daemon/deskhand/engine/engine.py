@@ -359,6 +359,7 @@ class Engine:
             and self._.intake.next_due() is None
             and not self._.runs.busy
             and not self._.dispatcher.waiting()
+            and (self.ledger.book.paused == "all" or not self._due(self._.dispatcher.next_due(), self._.clock.wall()))
             and not self._deliver_again
             and not self.ledger.dirty
         )

@@ -14,11 +14,11 @@ from typing import Literal, assert_never
 from msgspec import Struct
 
 from deskhand.core.clock import Clock
-from deskhand.core.deliver_path import Place
 from deskhand.core.event import Usage
 from deskhand.core.recipe import Recipe
 from deskhand.core.settings import Run
 from deskhand.core.task import Task, TaskFile, commitment, manifest_sha256
+from deskhand.engine.asking import place_of
 from deskhand.engine.outcome import Finished, Handed
 from deskhand.errors import DeskhandError, IntegrityError, RunError
 from deskhand.handlers import note
@@ -220,14 +220,7 @@ class Work:
             )
         else:
             results = results_in(self._desk.folder(task.folder) / f"{job.identifier}.out")
-        place = Place(
-            id=task_file.id,
-            received=task_file.received,
-            recipe=recipe.id,
-            inbox=task_file.inbox,
-            params=parameters(recipe, task_file.options.params),
-        )
-        delivered = deliver(self._files, self._desk, results, recipe.deliver or "", place)
+        delivered = deliver(self._files, self._desk, results, recipe.deliver or "", place_of(recipe, task_file))
         targets = tuple(
             {"path_commit": commitment(task_file.salt, str(entry.target)), "sha256": entry.sha256}
             for entry in delivered
