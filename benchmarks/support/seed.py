@@ -10,7 +10,8 @@ from pathlib import Path
 from deskhand.core.event import Ended, Start
 from deskhand.core.log import NoLog
 from deskhand.core.names import task_id
-from deskhand.core.recipe import Pin, Recipe
+from deskhand.core.recipe import Recipe
+from deskhand.core.routing import pin_of
 from deskhand.core.task import InputFile, Source, TaskFile
 from deskhand.engine.assemble import Session, open_desk
 from deskhand.store.accept import BASE32, Accepted, encode
@@ -74,7 +75,7 @@ def _accepted(desk: Desk, files: Files, recipe: Recipe, name: str, now: float) -
         source=Source(1, secrets.randbits(40), len(data), 0, 0),
         input=payload.name,
         route=recipe.id,
-        pin=Pin(recipe.id, recipe.version, recipe.sha256, recipe.code_sha256),
+        pin=pin_of(recipe),
     )
     written = encode(task_file)
     files.create(Path(desk.accepted, f"{identifier}.task.json"), written)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 from os import PathLike, fspath
+from typing import Any
 
 
 class ExitCode(IntEnum):
@@ -46,6 +47,16 @@ class DeskhandError(Exception):
     def sentence(self) -> str:
         """``<operation>: <path>: <cause>`` without the hint."""
         return ": ".join(part for part in (self.operation, self.path, self.cause) if part)
+
+    def as_data(self) -> dict[str, Any]:
+        """For programs: every part by name, and the exit code."""
+        return {
+            "operation": self.operation,
+            "path": self.path,
+            "cause": self.cause,
+            "hint": self.hint,
+            "exit_code": int(self.exit_code),
+        }
 
 
 class StoreError(DeskhandError):

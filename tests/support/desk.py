@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -16,6 +17,8 @@ import msgspec
 from deskhand.core.names import key_of
 from deskhand.core.record import Record
 from deskhand.core.task import Task
+from deskhand.errors import DeskhandError
+from deskhand.host.client import request
 from deskhand.store.desk import Desk
 from tests.support import invariants
 
@@ -34,9 +37,8 @@ class Bench:
     def command(self, *arguments: str | Path, timeout: float = 60.0, **more: Any) -> subprocess.CompletedProcess[str]:
         """Run `deskhand ...` and return what it said."""
         line = [sys.executable, "-m", "deskhand", *map(str, arguments)]
-        return subprocess.run(
-            line, capture_output=True, text=True, timeout=timeout, env=self.environment, stdin=subprocess.DEVNULL, **more
-        )
+        quiet = {"stdin": subprocess.DEVNULL, "capture_output": True, "text": True}
+        return subprocess.run(line, timeout=timeout, env=self.environment, **quiet, **more)
 
     def ok(self, *arguments: str | Path) -> str:
         """Run `deskhand ...`, which has to succeed; what it printed."""
@@ -64,9 +66,6 @@ class Bench:
         """Whether the daemon is up; fails when it ended."""
         assert self.daemon is not None
         assert self.daemon.poll() is None, f"the daemon ended: {self.said()}"
-        from deskhand.host.client import request
-        from deskhand.errors import DeskhandError
-
         try:
             request(self.desk, "ping", need_daemon=True, timeout=5.0)
         except DeskhandError:

@@ -22,7 +22,9 @@ from deskhand.store.audit_verify import verify
 from deskhand.store.desk import Desk
 
 
-def check(root: Path, *, runs: Mapping[str, int] | None = None, stopped: bool = True, settled: bool = True) -> list[Task]:
+def check(
+    root: Path, *, runs: Mapping[str, int] | None = None, stopped: bool = True, settled: bool = True
+) -> list[Task]:
     """Assert all of them; the tasks as the log tells them, in order of arrival.
 
     *runs*: what the handlers themselves counted, by task key.  *stopped*: no daemon runs.  *settled*: the daemon had
@@ -171,5 +173,5 @@ def nothing_is_left(desk: Desk, *, settled: bool) -> None:
         for folder in (desk.partial, desk.work, desk.accepted):
             left = list(folder.iterdir()) if folder.is_dir() else []
             assert not left, f"left in {folder.name}: {left}"
-        left = [path for path in desk.root.rglob(".deskhand-*") if ".venv" not in path.parts]
+        left = [path for path in desk.root.rglob(".deskhand-*.tmp") if ".venv" not in path.parts]
         assert not left, f"temporary files: {left}"

@@ -57,17 +57,6 @@ def color() -> bool | None:
     return False if os.environ.get("NO_COLOR") else None
 
 
-def as_data(error: DeskhandError) -> dict[str, Any]:
-    """An error for programs."""
-    return {
-        "operation": error.operation,
-        "path": error.path,
-        "cause": error.cause,
-        "hint": error.hint,
-        "exit_code": int(error.exit_code),
-    }
-
-
 def show(error: DeskhandError, *, as_json: bool) -> int:
     """Print an error and return its exit code."""
     try:
@@ -75,7 +64,7 @@ def show(error: DeskhandError, *, as_json: bool) -> int:
             import json
 
             # ASCII, because a path may hold bytes that are no text.
-            click.echo(json.dumps({"schema": 1, "error": as_data(error)}, indent=2))
+            click.echo(json.dumps({"schema": 1, "error": error.as_data()}, indent=2))
         else:
             click.echo(text(error), err=True, color=color())
     except BrokenPipeError:

@@ -115,6 +115,12 @@ def open_desk(
         if work:
             _announce(parts, cut, audit)
         engine = Engine(parts)
+        if not work:
+            engine.stop_starting()
+        if work:
+            engine.go_on_delivering()
+        else:
+            engine.stop_starting()
         yield Session(desk, settings, clock, engine, parts, audit)
 
 

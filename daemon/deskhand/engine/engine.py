@@ -84,7 +84,8 @@ class Engine:
         self.ledger = parts.ledger
         self._next_scan = 0.0
         self._stuck_until = 0.0
-        self._deliver_again: dict[str, float] = {}
+        self._deliver_again = {key: 0.0 for key, task in parts.ledger.tasks.items() if task.undelivered}
+        """Key -> when its delivery is tried (again), monotonic seconds; at first those that a crash cut off."""
         self._wall = parts.clock.wall()
         self._mono = self._seconds()
         self._trouble: str | None = None
@@ -198,7 +199,7 @@ class Engine:
                 if task.state is State.WAITING and task.expires is not None and now >= task.expires:
                     self.ledger.decide(task, Expire(), now)
         for key, moment in list(self._deliver_again.items()):
-            if moment <= mono:
+            if moment <= mono and self._starts:
                 del self._deliver_again[key]
                 undelivered = self.ledger.tasks.get(key)
                 if undelivered is not None and undelivered.undelivered:
@@ -316,6 +317,10 @@ class Engine:
         """Begin no more attempts in this run of the daemon."""
         self._starts = False
 
+    def go_on_delivering(self) -> None:
+        """Deliver, at the next full scan, what an earlier run of the daemon completed and could not deliver."""
+        self._deliver_again = {key: 0.0 for key, task in self.ledger.tasks.items() if task.undelivered}
+
     def tidy(self) -> None:
         """Move completed tasks that are older than `keep_flat` into folders by day."""
         try:
@@ -358,11 +363,16 @@ class Engine:
             self._.intake.idle
             and self._.intake.next_due() is None
             and not self._.runs.busy
-            and not self._.dispatcher.waiting()
+            and not self._startable()
             and (self.ledger.book.paused == "all" or not self._due(self._.dispatcher.next_due(), self._.clock.wall()))
             and not self._deliver_again
             and not self.ledger.dirty
         )
+
+    def _startable(self) -> bool:
+        if self.ledger.book.paused == "all":
+            return False
+        return self._.dispatcher.waiting() or self._due(self._.dispatcher.next_due(), self._.clock.wall())
 
     def status(self) -> dict[str, Any]:
         """What only the living daemon knows, as plain data."""

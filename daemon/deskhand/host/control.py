@@ -90,7 +90,7 @@ class Control:
             try:
                 reply = self._answer(connection)
             except DeskhandError as error:
-                reply = {"error": said(error)}
+                reply = {"error": error.as_data()}
             except (OSError, ValueError, msgspec.MsgspecError) as error:
                 self._log.debug("a caller was not understood", cause=str(error))
                 reply = {"error": {"operation": "control", "cause": f"not understood: {error}", "exit_code": 2}}
@@ -130,14 +130,3 @@ def caller(connection: socket.socket) -> Actor:
         return Actor(kind="person", via="command")
     pid, uid, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, option, struct.calcsize("3i")))
     return Actor(kind="person", via="command", uid=uid, pid=pid)
-
-
-def said(error: DeskhandError) -> dict[str, Any]:
-    """An error as plain data."""
-    return {
-        "operation": error.operation,
-        "path": error.path,
-        "cause": error.cause,
-        "hint": error.hint,
-        "exit_code": int(error.exit_code),
-    }

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from deskhand.core.log import NoLog
 from deskhand.core.record import Actor
-from deskhand.engine.assemble import open_desk
 from deskhand.errors import ConfigError
 from deskhand.store import skeleton
 from deskhand.store.desk import CONFIG_NAME, Desk
@@ -46,6 +45,9 @@ def init(folder: Path, *, adopt: bool = False) -> tuple[Desk, tuple[str, ...]]:
     log at once.  Adopting pauses it: look around, then ``deskhand resume``.  Raises ConfigError when there is nothing
     to adopt, HeldError while a daemon runs on it.
     """
+    # Finding a desk must not cost the import of the whole engine.
+    from deskhand.engine.assemble import open_desk
+
     root = folder.expanduser().resolve()
     desk = Desk(root)
     exists = desk.config.is_file()
