@@ -6,9 +6,9 @@ import time
 from pathlib import Path
 
 import psutil
+
 from support import desks, report
 from support.seed import seed
-
 from tests.support.desk import Bench
 
 

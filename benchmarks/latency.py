@@ -14,7 +14,6 @@ from pathlib import Path
 
 from support import desks, report
 from support.arrivals import Arrivals
-
 from tests.support.desk import Bench
 
 SETTINGS = "scan_interval: 1h\n"

@@ -17,7 +17,9 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 import pytest
@@ -29,9 +31,10 @@ from deskhand.engine import assemble
 from deskhand.engine.assemble import Session, open_desk
 from deskhand.engine.bell import Bell
 from deskhand.engine.commands import Command, Commands
+from deskhand.errors import DeskhandError
 from deskhand.handlers.attempt import Attempt, Ended, Reason
 from deskhand.store.desk import Desk
-from deskhand.store.files import Files, FsyncError, StrPath
+from deskhand.store.files import FsyncError, StrPath
 from deskhand.testing.clock import FakeClock
 from deskhand.testing.faulty_files import FaultyFiles
 from deskhand.testing.log import MemoryLog
@@ -39,6 +42,8 @@ from tests.support import invariants
 
 CRASHED = 77
 """Exit status of a process that ended at a chosen call."""
+ENDED = 78
+"""Exit status of one that gave up because of an error, as it may."""
 ONCE = "once"
 """Recipe of which every repetition needs a person's word."""
 TURNS = 600
@@ -49,6 +54,7 @@ LIFETIME = 3600.0
 """Seconds of fake time that lie between two lives of a desk."""
 
 PERSON = Actor(kind="person", via="command", uid=0)
+T = TypeVar("T")
 Verdicts = Mapping[State, str]
 
 
@@ -62,6 +68,8 @@ class CrashFiles(FaultyFiles):
         super().__init__(None, error)
         self.at = at
         self.until = at if until is None else until
+        self.opened = 0
+        """How many calls opening the desk took."""
         self._one = threading.Lock()
 
     def before(self, operation: str, path: StrPath | int) -> None:
@@ -155,6 +163,8 @@ class Scenario:
     """Dropped when everything before is over and the clock has passed *late_at*."""
     late_at: float = 0.0
     """Seconds after the start."""
+    since: str = ""
+    """Part of the first call that other scenarios do not have as well: the points begin there."""
     linked: bool = False
     """The drops have a second name elsewhere, so they are copied, not moved."""
 
@@ -167,14 +177,14 @@ class Table:
         self.root = root
         self.desk = Desk(root / "desk")
         self.outside = root / "outside"
-        for folder in ("desk", "state", "saved", "runs", "outside"):
+        for folder in ("state", "saved", "runs", "outside"):
             (root / folder).mkdir(parents=True)
         patch.setenv("XDG_STATE_HOME", str(root / "state"))
         prepare(self.desk)
         for folder in ("desk", "state"):
             shutil.copytree(root / folder, root / "saved" / folder, symlinks=True)
         patch.setattr(assemble, "Spawner", Instant)
-        Instant.runs = root / "runs"
+        self._patch = patch
 
     def reset(self, scenario: Scenario) -> None:
         """The beginning of *scenario*."""
@@ -183,6 +193,8 @@ class Table:
                 shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
         for folder in ("desk", "state"):
             shutil.copytree(self.root / "saved" / folder, self.root / folder, symlinks=True, dirs_exist_ok=True)
+        self._patch.setenv("XDG_STATE_HOME", str(self.root / "state"))
+        Instant.runs = self.root / "runs"
         Instant.plan = scenario.plan
         self.drop(scenario, scenario.drops)
 
@@ -200,12 +212,13 @@ class Table:
 
     # -- one life ----------------------------------------------------------------------------------------------
 
-    def live(self, scenario: Scenario, files: Files, life: int = 0) -> MemoryLog:
+    def live(self, scenario: Scenario, files: CrashFiles, life: int = 0) -> MemoryLog:
         """Open the desk, work until the scenario is over, close it.  Call it in a process of its own."""
         start = scenario.start or time.time()
         clock = FakeClock(start + life * LIFETIME)
         log, bell = MemoryLog(), Bell()
         with open_desk(self.desk, log, ring=bell.ring, watch=False, files=files, clock=clock) as session:
+            files.opened = len(files.calls)
             person = Person(self, scenario, session, start)
             for _ in range(TURNS):
                 person.act(clock)
@@ -261,8 +274,33 @@ class Table:
     def crash(self, scenario: Scenario, at: int, life: int = 0) -> bool:
         """Live and end at call number *at*; False when it was over before."""
         code, said = in_child(lambda: self.live(scenario, CrashFiles(at), life))
-        assert code in (0, CRASHED), f"life {life}, crash at call {at}: {said}"
+        assert code in (0, CRASHED), f"{scenario.name}, life {life}, crash at call {at}: {said}"
         return code == CRASHED
+
+    def fail(self, scenario: Scenario, at: int, error: int, until: int | None = None) -> bool:
+        """Live with calls that fail with *error*; True when all was done nevertheless, False when it had to end.
+
+        Only a failed sync may end a desk that is open; a desk that is being opened may refuse.
+        """
+
+        def life() -> int:
+            files = CrashFiles(at, error, until=until)
+            try:
+                self.live(scenario, files)
+            except FsyncError:
+                hit = files.calls[at - 1 : files.until]
+                assert any(call.startswith(("fsync", "fdatasync")) for call in hit), f"no sync failed: {hit}"
+                return ENDED
+            except (DeskhandError, OSError):
+                if files.opened:
+                    raise
+                return ENDED
+            self.check(scenario)
+            return 0
+
+        code, said = in_child(life)
+        assert code in (0, ENDED), f"{scenario.name}, {errno.errorcode[error]} at call {at} (to {until}): {said}"
+        return code == 0
 
     def recover(self, scenario: Scenario, what: str, life: int = 1) -> None:
         """Live on a healthy disk to the end, and check."""
@@ -341,19 +379,41 @@ class Person:
         return self._over() and (not self._scenario.late or self._was_dropped())
 
 
-def in_child(call: Callable[[], object]) -> tuple[int, str]:
-    """Run *call* in a fork of this process: its exit status (0: it returned) and what went wrong."""
+def in_child(call: Callable[[], int | object]) -> tuple[int, str]:
+    """Run *call* in a fork of this process: its exit status (what it returned, or 0) and what went wrong."""
+    return _wait(*_fork(call))
+
+
+def spread(tables: Sequence[Table], points: Sequence[T], call: Callable[[Table, T], object]) -> None:
+    """Run *call* for every point, on all tables at the same time; fails with all that failed."""
+
+    def share(number: int) -> None:
+        for point in points[number :: len(tables)]:
+            call(tables[number], point)
+
+    children = [_fork(partial(share, number)) for number in range(len(tables))]
+    failed = [said for code, said in [_wait(*child) for child in children] if code]
+    assert not failed, "\n".join(failed)
+
+
+def _fork(call: Callable[[], int | object]) -> tuple[int, int]:
     read, write = os.pipe()
     pid = os.fork()
     if pid == 0:
+        code = 1
         try:
             os.close(read)
-            call()
-            os._exit(0)
+            result = call()
+            code = result if isinstance(result, int) else 0
         except BaseException:
             os.write(write, traceback.format_exc()[-8000:].encode())
-            os._exit(1)
+        finally:
+            os._exit(code)
     os.close(write)
+    return pid, read
+
+
+def _wait(pid: int, read: int) -> tuple[int, str]:
     with os.fdopen(read, "rb") as pipe:
         said = pipe.read().decode()
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), said

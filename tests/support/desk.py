@@ -37,8 +37,15 @@ class Bench:
     def command(self, *arguments: str | Path, timeout: float = 60.0, **more: Any) -> subprocess.CompletedProcess[str]:
         """Run `deskhand ...` and return what it said."""
         line = [sys.executable, "-m", "deskhand", *map(str, arguments)]
-        quiet = {"stdin": subprocess.DEVNULL, "capture_output": True, "text": True}
-        return subprocess.run(line, timeout=timeout, env=self.environment, **quiet, **more)
+        return subprocess.run(
+            line,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            env=self.environment,
+            **more,
+        )
 
     def ok(self, *arguments: str | Path) -> str:
         """Run `deskhand ...`, which has to succeed; what it printed."""
@@ -154,8 +161,6 @@ class Bench:
 
 def recipe(identifier: str, kind: str, **more: Any) -> str:
     """A recipe's YAML with every section filled."""
-    import json
-
     body = {
         "schema": 1,
         "id": identifier,

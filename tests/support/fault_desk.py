@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -23,14 +24,28 @@ class FaultBench(Bench):
 
     def __init__(self, folder: Path, config: str = "") -> None:
         root = folder / "desk"
-        init(root)
+        if not root.exists():
+            init(root)
         super().__init__(root)
+        self._copies: list[FaultBench] = []
         self.configure(config)
 
     def configure(self, config: str) -> None:
         """Add lines to deskhand.yaml."""
         with self.desk.config.open("a") as file:
             file.write(config)
+
+    def copy(self) -> FaultBench:
+        """The whole desk once more, as a person copies a folder."""
+        made = shutil.copytree(self.root, self.root.parent / "elsewhere" / "desk")
+        self._copies.append(FaultBench(made.parent))
+        return self._copies[-1]
+
+    def close(self) -> None:
+        """Leave nothing behind, in the copies neither."""
+        for copy in self._copies:
+            copy.close()
+        super().close()
 
     def bless(self, identifier: str, kind: str, **more: object) -> None:
         """Bless a recipe without a process of its own for it."""
@@ -56,6 +71,13 @@ class FaultBench(Bench):
     def runs(self) -> Counter[str]:
         """Task key -> how often its handler says that it ran."""
         return Counter(self.runs_file.read_text().split() if self.runs_file.exists() else [])
+
+    def source(self, name: str, data: bytes = b"hello\n") -> Path:
+        """A file outside the desk."""
+        path = self.root.parent / "outside" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(data)
+        return path
 
     # -- doing -------------------------------------------------------------------------------------------------
 
@@ -91,7 +113,7 @@ class FaultBench(Bench):
 
     def task(self, name: str) -> Task | None:
         """The task of the one drop with this name, None before it is on record."""
-        found = self.found(f"queue/**/*-{slug(name)}-??????.task.json")
+        found = self.found(f"queue/*/*-{slug(name)}-??????.task.json")
         keys = {key_of(path.name.removesuffix(".task.json")) for path in found}
         assert len(keys) < 2, keys
         return self.tasks().get(keys.pop()) if keys else None

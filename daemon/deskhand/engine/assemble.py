@@ -115,8 +115,6 @@ def open_desk(
         if work:
             _announce(parts, cut, audit)
         engine = Engine(parts)
-        if not work:
-            engine.stop_starting()
         if work:
             engine.go_on_delivering()
         else:
@@ -197,6 +195,7 @@ def _recover(files: Files, desk: Desk, parts: Parts, now: float) -> int:
         desk, parts.ledger, parts.placement, parts.folders, Attempts(files, desk), parts.outcomes, parts.log
     )
     cut = recovery.run(now)
+    _sweep(files, desk)
     for warning in parts.intake.warnings:
         parts.log.warning(warning)
     parts.intake.recover({*parts.ledger.tasks, *parts.ledger.ended})
@@ -205,6 +204,13 @@ def _recover(files: Files, desk: Desk, parts: Parts, now: float) -> int:
     for task in parts.ledger.tasks.values():
         parts.dispatcher.add(task)
     return cut
+
+
+def _sweep(files: Files, desk: Desk) -> None:
+    """Remove what a crash left of files that were about to be replaced; no other process writes there."""
+    for folder in (desk.requests, desk.approvals, desk.vault / "_deskhand"):
+        for path in folder.glob(".deskhand-*.tmp"):
+            files.unlink(path)
 
 
 def _announce(parts: Parts, cut: int, audit: AuditLog) -> None:

@@ -84,8 +84,7 @@ class Engine:
         self.ledger = parts.ledger
         self._next_scan = 0.0
         self._stuck_until = 0.0
-        self._deliver_again = {key: 0.0 for key, task in parts.ledger.tasks.items() if task.undelivered}
-        """Key -> when its delivery is tried (again), monotonic seconds; at first those that a crash cut off."""
+        self._deliver_again: dict[str, float] = {}
         self._wall = parts.clock.wall()
         self._mono = self._seconds()
         self._trouble: str | None = None
@@ -124,6 +123,7 @@ class Engine:
                 self._read_gestures(now, mono)
         with self._bearing("recording results"):
             self._hear_workers(now, mono)
+            self._redeliver(mono)
             self._lost(now)
         with self._bearing("starting tasks"):
             if self._starts and self.ledger.book.paused != "all":
@@ -172,6 +172,8 @@ class Engine:
 
     def next_wake(self) -> float:
         """Seconds until the next tick is due without anybody ringing."""
+        if self.ledger.dirty:
+            return RETRY_PAUSE
         mono, now = self._seconds(), self._.clock.wall()
         moments = [self._next_scan - mono]
         due = self._.intake.next_due()
@@ -180,7 +182,7 @@ class Engine:
         start = self._.dispatcher.next_due()
         if start is not None and self.ledger.book.paused != "all":
             moments.append(start - now)
-        if self._.gestures.unclear or self.ledger.dirty:
+        if self._.gestures.unclear:
             moments.append(RETRY_PAUSE)
         moments += [moment - mono for moment in self._deliver_again.values()]
         return max(0.0, min(moments))
@@ -198,8 +200,10 @@ class Engine:
             for task in list(self.ledger.tasks.values()):
                 if task.state is State.WAITING and task.expires is not None and now >= task.expires:
                     self.ledger.decide(task, Expire(), now)
+
+    def _redeliver(self, mono: float) -> None:
         for key, moment in list(self._deliver_again.items()):
-            if moment <= mono and self._starts:
+            if moment <= mono:
                 del self._deliver_again[key]
                 undelivered = self.ledger.tasks.get(key)
                 if undelivered is not None and undelivered.undelivered:

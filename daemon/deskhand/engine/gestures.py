@@ -7,10 +7,9 @@ effect and is reported once, with a hint.
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
 from collections.abc import Callable, Mapping
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from deskhand.core.names import GESTURES, OWN_PARTS, Member, Part, gesture_hint, key_of, member
 from deskhand.core.record import Actor
@@ -74,8 +73,29 @@ class Foreign(Struct, frozen=True):
 Gesture = Answered | Edited | Deleted | Ignored | Foreign
 
 
+class _Standing(Struct):
+    """What stands in the folder under one id."""
+
+    key: str
+    parts: dict[str, Member] = field(default_factory=dict)
+    """Name -> what it is."""
+    question: bool = False
+    """The request, or an answer to it, is there."""
+    answered: bool = False
+    """There is a name that looks like an answer."""
+
+    def weigh(self) -> None:
+        """Find the two facts above anew, after *parts* changed."""
+        kinds = {part.part for part in self.parts.values()} & GESTURES
+        self.question, self.answered = bool(kinds), bool(kinds - {Part.REQUEST})
+
+
 class Gestures:
-    """Reads ``approvals/`` when something changed there."""
+    """Reads ``approvals/`` when something changed there.
+
+    With thousands of questions waiting a look costs a listing and little more: names that were there before are
+    remembered as what they are, and only tasks with something remarkable are gone into.
+    """
 
     def __init__(self, folders: QueueFolders, requests: Requests) -> None:
         self._folders = folders
@@ -83,6 +103,10 @@ class Gestures:
         self._told: set[str] = set()
         self._unclear: dict[str, float] = {}
         self._seen = -1
+        self._names: set[str] = set()
+        self._strangers: dict[str, Member | None] = {}
+        self._standing: dict[str, _Standing] = {}
+        """By id."""
 
     @property
     def unclear(self) -> bool:
@@ -98,25 +122,48 @@ class Gestures:
         that never goes back, *now* epoch seconds."""
         modified = self._folders.modified("approvals")
         self._seen = modified if settled(modified, now) else -1
+        self._list()
         found: list[Gesture] = []
-        by_task: dict[str, list[Member]] = defaultdict(list)
-        names = set()
-        for name in self._folders.names("approvals"):
-            names.add(name)
+        for name, part in self._strangers.items():
+            found += self._strange(name, part, tasks)
+        asked = set()
+        for identifier, standing in self._standing.items():
+            task = tasks.get(standing.key)
+            if standing.question:
+                asked.add(standing.key)
+            if task is not None and task.state in ASKING and not standing.answered:
+                continue  # it waits, and nobody has said anything
+            if task is not None or not known(standing.key):
+                found += self._of_task(identifier, list(standing.parts.values()), task, mono)
+        found += [Deleted(key) for key, task in tasks.items() if key not in asked and task.state in ASKING]
+        self._told &= self._names
+        self._unclear = {name: since for name, since in self._unclear.items() if name in self._names}
+        return found
+
+    def _list(self) -> None:
+        """List the folder; only names that are new are taken apart."""
+        names = set(self._folders.names("approvals"))
+        changed = set()
+        for name in self._names - names:
+            if name in self._strangers:
+                del self._strangers[name]
+            elif (part := member(name)) is not None:
+                del self._standing[part.id].parts[name]
+                changed.add(part.id)
+        for name in names - self._names:
             part = member(name)
             if part is None or part.part is Part.UNKNOWN:
-                found += self._strange(name, part, tasks)
+                self._strangers[name] = part
             else:
-                by_task[part.id].append(part)
-        for identifier, parts in by_task.items():
-            key = key_of(identifier)
-            if key in tasks or not known(key):
-                found += self._of_task(identifier, parts, tasks.get(key), mono)
-        asked = {key_of(identifier) for identifier, parts in by_task.items() if any(p.part in GESTURES for p in parts)}
-        found += [Deleted(key) for key, task in tasks.items() if task.state in ASKING and key not in asked]
-        self._told &= names
-        self._unclear = {name: since for name, since in self._unclear.items() if name in names}
-        return found
+                standing = self._standing.setdefault(part.id, _Standing(key_of(part.id)))
+                standing.parts[name] = part
+                changed.add(part.id)
+        for identifier in changed:
+            if self._standing[identifier].parts:
+                self._standing[identifier].weigh()
+            else:
+                del self._standing[identifier]
+        self._names = names
 
     def _of_task(self, identifier: str, parts: list[Member], task: Task | None, mono: float) -> list[Gesture]:
         answers = {part.part: part.name for part in parts if part.part in GESTURES and part.part is not Part.REQUEST}

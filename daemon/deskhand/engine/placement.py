@@ -87,15 +87,18 @@ class Placement:
         return missing
 
     def _answered(self, before: Task, after: Task) -> None:
-        if before.state not in ASKING or after.state in ASKING:
-            return
-        identifier = self.identifier(before.key)
+        if before.state in ASKING and after.state not in ASKING:
+            self._put_away(before.key, before.digest)
+
+    def _put_away(self, key: str, digest: str | None) -> None:
+        """Nothing is asked any more: take the request away; the one with *digest* stays beside the task."""
+        identifier = self.identifier(key)
         gestures = tuple(f"{identifier}.{form}" for form in REQUEST_FORMS if self._exists(f"{identifier}.{form}"))
-        yes = next((name for name in gestures if before.digest and self._digest(name) == before.digest), None)
+        yes = next((name for name in gestures if digest and self._digest(name) == digest), None)
         kept = self._requests.take_away(identifier, gestures, yes)
         self._requests.forget(identifier)
         if kept is not None:
-            self.add_names(before.key, (kept,))
+            self.add_names(key, (kept,))
 
     def void_request(self, key: str) -> None:
         """Take away the request of a task that is over, with everything that was made of it."""
@@ -112,6 +115,8 @@ class Placement:
 
     def repair(self, task: Task) -> tuple[str, ...]:
         """Put a task's files and request where they belong, wherever they are; the names that are nowhere."""
+        if task.state not in ASKING and self.knows(task.key):
+            self._put_away(task.key, task.approved)  # a crash may have come between the answer's record and this
         missing = tuple(name for name in self.names(task.key) if not self._folders.exists(task.folder, name))
         if missing:
             missing = self.search(task, missing)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import signal
+from pathlib import Path
 from typing import Literal, assert_never
 
 from msgspec import Struct
@@ -82,8 +83,7 @@ class Work:
         begun = _Begun(recipe, task_file, None)
         self._begun[job.attempt_key] = begun
         if recipe.kind == "keep":
-            if manifest_sha256(task_files.manifest(payload)) != job.task.input_sha256:
-                raise IntegrityError("preparing a run", "the input is not what was recorded", path=payload)
+            _require_input(job.task, payload)
             return None
         begun.folder = self._attempts.prepare(job.attempt_key, payload, task_file.name, job.task.input_sha256)
         return self._attempt(job, begun, begun.folder)
@@ -215,9 +215,9 @@ class Work:
         recipe = self._recipe(task)
         task_file = task_files.read(self._desk.folder(task.folder) / f"{job.identifier}.task.json", task.task_sha256)
         if recipe.kind == "keep":
-            results: tuple[Result, ...] = (
-                Result(self._desk.folder(task.folder) / task_file.input, task_file.original_name),
-            )
+            payload = self._desk.folder(task.folder) / task_file.input
+            _require_input(task, payload)
+            results: tuple[Result, ...] = (Result(payload, task_file.original_name),)
         else:
             results = results_in(self._desk.folder(task.folder) / f"{job.identifier}.out")
         delivered = deliver(self._files, self._desk, results, recipe.deliver or "", place_of(recipe, task_file))
@@ -229,6 +229,12 @@ class Work:
             every = "".join(f"{target['path_commit']} {target['sha256']}\n" for target in targets)
             targets = ({"count": str(len(targets)), "sha256": hashlib.sha256(every.encode()).hexdigest()},)
         return Handed(task.key, targets)
+
+
+def _require_input(task: Task, payload: Path) -> None:
+    """IntegrityError when the input is not the one on record any more."""
+    if manifest_sha256(task_files.manifest(payload)) != task.input_sha256:
+        raise IntegrityError("reading the input", "it is not what was recorded", path=payload)
 
 
 _Result = Literal["ok", "failed", "cut", "drained", "cancelled"]
