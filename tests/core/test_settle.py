@@ -40,7 +40,7 @@ def test_a_copied_file_waits_for_quiet_time_and_is_then_taken() -> None:
 def test_any_change_starts_the_quiet_time_again() -> None:
     first = observed(None, seen(), 10.0)
     for change in (seen(size=6), seen(mtime=2)):
-        assert judge(observed(first, change, 10.2), RULES, 10.2) == Wait(10.4)
+        assert judge(observed(first, change, 10.5), RULES, 10.5) == Wait(10.7)
 
 
 def test_another_file_under_the_name_begins_anew() -> None:

@@ -9,12 +9,15 @@ from pathlib import Path
 import pytest
 
 from deskhand.core.settle import Kind
+from deskhand.core.task import manifest_sha256
 from deskhand.store import sources
+from deskhand.store.accept import take_in
 from deskhand.store.claim import Batch, Claimed, Declined, Gone, Outcome, Place, Postponed, claim
 from deskhand.store.desk import Desk
 from deskhand.store.files import Files, StrPath
 from deskhand.store.folder import Folder
 from deskhand.store.observe import look
+from deskhand.store.sources import Removed
 from deskhand.store.staging import Claim, Mark, folder_name, parse
 from deskhand.testing.intake_bench import make_folders
 
@@ -48,6 +51,11 @@ def take(desk: Desk, name: str, files: Files | None = None, *, copy_only: bool =
     return outcome
 
 
+def remove(taken: Claimed, path: Path) -> Removed:
+    inputs, _ = take_in(None, taken.path, taken.kind)
+    return sources.remove(Files(), path, taken.source, manifest_sha256(inputs))
+
+
 def claimed(outcome: Outcome) -> Claimed:
     assert isinstance(outcome, Claimed), outcome
     return outcome
@@ -73,10 +81,10 @@ def test_f25_a_file_with_a_second_name_is_copied_and_the_other_name_untouched(de
     taken = claimed(take(desk, "a.txt"))
     assert taken.path.stat().st_ino != other.stat().st_ino
     assert taken.source_path == desk.inbox / "a.txt"
+    assert remove(taken, taken.source_path) is Removed.GONE
+    assert not taken.source_path.exists()
     other.write_text("changed later")
     assert taken.path.read_text() == "hello"
-    assert not sources.remove(Files(), taken.source_path, taken.source) or not taken.source_path.exists()
-    assert other.read_text() == "changed later"
 
 
 def test_a_polled_inbox_is_copied_and_its_source_removed_only_when_told(desk: Desk) -> None:
@@ -88,7 +96,7 @@ def test_a_polled_inbox_is_copied_and_its_source_removed_only_when_told(desk: De
     assert said is not None
     assert said.mark is Mark.COPY
     assert said.source == taken.source
-    assert sources.remove(Files(), path, taken.source)
+    assert remove(taken, path) is Removed.GONE
     assert not path.exists()
 
 
@@ -97,8 +105,27 @@ def test_a_source_that_was_replaced_is_not_removed(desk: Desk) -> None:
     path.write_text("hello")
     taken = claimed(take(desk, "a.txt", copy_only=True))
     path.write_text("another drop")
-    assert sources.remove(Files(), path, taken.source)
+    assert remove(taken, path) is Removed.REPLACED
     assert path.read_text() == "another drop"
+
+
+def test_a_source_whose_other_name_went_is_still_removed(desk: Desk, tmp_path: Path) -> None:
+    (tmp_path / "other").write_text("hello")
+    os.link(tmp_path / "other", desk.inbox / "a.txt")
+    taken = claimed(take(desk, "a.txt"))
+    (tmp_path / "other").unlink()
+    assert remove(taken, desk.inbox / "a.txt") is Removed.GONE
+    assert not (desk.inbox / "a.txt").exists()
+
+
+def test_a_source_with_new_bytes_and_the_old_time_is_not_removed(desk: Desk) -> None:
+    path = desk.inbox / "a.txt"
+    path.write_text("hello")
+    taken = claimed(take(desk, "a.txt", copy_only=True))
+    path.write_text("HELLO")
+    os.utime(path, ns=(1, taken.source.mtime_ns))
+    assert remove(taken, path) is Removed.REPLACED
+    assert path.read_text() == "HELLO"
 
 
 def test_f16_an_open_writer_postpones(desk: Desk) -> None:
@@ -190,7 +217,7 @@ def test_f23_a_link_becomes_a_card_and_its_target_is_not_opened(desk: Desk, tmp_
     assert "do not read" not in taken.path.read_text()
     assert os.stat(secret).st_atime_ns == before
     assert taken.source_path is not None
-    assert sources.remove(Files(), taken.source_path, taken.source)
+    assert remove(taken, taken.source_path) is Removed.GONE
     assert not (desk.inbox / "a").is_symlink()
     assert secret.exists()
 
@@ -244,7 +271,7 @@ def test_a_folder_with_a_foreign_hard_link_is_copied(desk: Desk, tmp_path: Path)
     taken = claimed(take(desk, "d"))
     assert (taken.path / "e" / "f").stat().st_ino != (tmp_path / "other").stat().st_ino
     assert taken.source_path is not None
-    assert sources.remove(Files(), taken.source_path, taken.source)
+    assert remove(taken, taken.source_path) is Removed.GONE
     assert not (desk.inbox / "d").exists()
     assert (tmp_path / "other").read_text() == "x"
 
@@ -255,7 +282,7 @@ def test_a_copied_folder_keeps_what_came_later(desk: Desk) -> None:
     taken = claimed(take(desk, "d", copy_only=True))
     (desk.inbox / "d" / "late").write_text("y")
     assert taken.source_path is not None
-    sources.remove(Files(), taken.source_path, taken.source)
+    assert remove(taken, taken.source_path) is Removed.REPLACED
     assert (desk.inbox / "d" / "late").read_text() == "y"
 
 

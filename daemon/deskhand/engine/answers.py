@@ -92,7 +92,7 @@ class Answers:
 
     def _restore(self, key: str) -> None:
         task = self._ledger.tasks[key]
-        if task.digest is None:
+        if task.digest is None or key in self._placement.behind:  # behind: it could not be put there yet
             return
         self._requests.post(self._placement.identifier(key), task.digest)
         reason = "the request was deleted; deleting is no answer"

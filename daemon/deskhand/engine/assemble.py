@@ -81,6 +81,7 @@ def open_desk(
     files: Files | None = None,
     clock: Clock | None = None,
     adopt: Actor | None = None,
+    fresh: bool = False,
 ) -> Iterator[Session]:
     """Take the desk, recover it, and give it back at the end.
 
@@ -97,7 +98,7 @@ def open_desk(
         folders.ensure()
         stack.enter_context(DeskLock(files, desk, secrets.token_hex(4)))
         recipes = Recipes(files, desk)
-        audit = open_log(files, desk, recipes, clock, os.environ, adopt=adopt)
+        audit = open_log(files, desk, recipes, clock, os.environ, adopt=adopt, fresh=fresh)
         stack.callback(audit.close)
         recovered = orphans.reap_strangers(audit.log_id, audit.run)
         for stranger in recovered:

@@ -62,5 +62,7 @@ class Notice:
 
     def take(self) -> bool:
         """Whether it was said since the last call; true the first time, because nobody has looked yet."""
-        given, self._given = self._given, False
-        return given
+        if not self._given:
+            return False  # and nothing is stored: what is said at this very moment is not lost
+        self._given = False
+        return True

@@ -110,6 +110,12 @@ class Engine:
         self._check_clock(now, mono)
         self._rotate()
         full, look = mono >= self._next_scan, self._.notice.take()
+        with self._bearing("reading answers"):  # first: whatever is asked now is on record, and stands in its folder
+            if full or look or self._.gestures.unclear:
+                self._read_gestures(now, mono)
+        if not self._commit(mono):
+            self._.notice.give_quietly()
+            return
         with self._bearing("scanning the desk"):
             if full:
                 self._next_scan = mono + self._.settings.scan_interval
@@ -118,9 +124,6 @@ class Engine:
             if full or look or self._due(self._.intake.next_due(), mono):
                 self._take_drops()
             self._receive(now)
-        with self._bearing("reading answers"):
-            if full or look or self._.gestures.unclear:
-                self._read_gestures(now, mono)
         with self._bearing("recording results"):
             self._hear_workers(now, mono)
             self._redeliver(mono)
@@ -343,6 +346,14 @@ class Engine:
         self._route(task, now)
         after = self.ledger.tasks.get(task.key, task)
         return {"key": after.key, "state": after.state, "changed": after.seq != before, "reason": after.reason}
+
+    def finish(self, last: Draft) -> None:
+        """Hear what was reported meanwhile, and put *last* on record as the last thing of this run."""
+        now, mono = self._.clock.wall(), self._seconds()
+        if self._commit(mono):
+            self._hear_workers(now, mono)
+            self.ledger.note(last)
+            self._commit(mono)
 
     def ask_again_everything(self, why: str) -> None:
         """Put every task that could be started, and must not be repeated blindly, to a person."""

@@ -36,6 +36,7 @@ from deskhand.store.desk import Desk
 from deskhand.store.files import Files
 from deskhand.store.observe import check, unfinished_downloads
 from deskhand.store.recover import recover
+from deskhand.store.sources import Removed
 
 BATCH = 256
 """Drops per batch at most: they share their folder syncs."""
@@ -48,10 +49,10 @@ CANNOT_REMOVE = "taken and on record, but it cannot be removed from the inbox; i
 
 
 class Removal(Struct, frozen=True):
-    """A copied source, and whether it is gone."""
+    """What became of a copied source."""
 
     accepted: Accepted
-    done: bool
+    outcome: Removed
 
 
 Result = Future[Done] | Future[Removal]
@@ -94,7 +95,7 @@ class Intake:
         self._strays: list[Claimed] = []
         self._strays_due = 0.0
         self._dropped: set[str] = set()
-        self._recorded: set[Source] = set()
+        self._recorded: dict[tuple[int, int], tuple[Source, str]] = {}
         self._paused = False
         self._scanned = False
 
@@ -116,9 +117,9 @@ class Intake:
         for path in found.left:
             self._waiting.report(Refused(dropped.INBOX, path.name, "neither a file nor a folder, in staging", 0))
 
-    def remember(self, recorded: Iterable[Source]) -> None:
-        """Sources of tasks on record: what is still in an inbox with such an identity is removed, not taken again."""
-        self._recorded.update(recorded)
+    def remember(self, recorded: Iterable[tuple[Source, str]]) -> None:
+        """Sources and input hashes of tasks on record: what is still in an inbox is removed, not taken again."""
+        self._recorded.update({(source.dev, source.ino): (source, sha256) for source, sha256 in recorded})
 
     def scan(self, moved: Collection[Path] = frozenset()) -> ScanResult:
         """Look at the inboxes once and hand out what is finished.  *moved*: paths that a rename put there."""
@@ -184,9 +185,14 @@ class Intake:
     @property
     def idle(self) -> bool:
         """Whether nothing is under way or found and not yet handed over."""
-        self._absorb()
-        busy = self._running or self._done or self._strays or self._waiting.in_flight
+        busy = self.under_way or self._strays
         return not busy and (self._scanned or self._paused)
+
+    @property
+    def under_way(self) -> bool:
+        """Whether threads are at work or what they finished was not collected."""
+        self._absorb()
+        return bool(self._running or self._done or self._waiting.in_flight)
 
     def close(self) -> None:
         """Finish what is under way and end the threads; what they still claim is found at the next start."""
@@ -283,14 +289,16 @@ class Intake:
 
     def _leftover(self, ready: Ready) -> bool:
         """Whether its task is on record already, and only the removal of the source was cut off."""
-        source = source_of(ready.candidate.seen)
-        if source not in self._recorded:
+        seen = source_of(ready.candidate.seen)
+        source, sha256 = self._recorded.pop((seen.dev, seen.ino), (None, ""))
+        if source is None or not sources.alike(seen, source):
             return False
         place = ready.place
-        self._waiting.taken(place.key, source)
-        if not sources.remove(self._files, place.path, source):
+        outcome = sources.remove(self._files, place.path, source, sha256)
+        if outcome is Removed.STUCK:
+            self._waiting.taken(place.key, source)
             self._waiting.report(Refused(place.inbox, place.name, CANNOT_REMOVE, source.bytes))
-        return True
+        return outcome is not Removed.REPLACED
 
     def _submit_batch(self, pool: ThreadPoolExecutor, work: Work) -> None:
         self._follow(pool.submit(self._taking.take, work))
@@ -306,8 +314,10 @@ class Intake:
 
     def _remove(self, accepted: Accepted) -> Removal:
         """Called in a thread of the intake."""
-        path = accepted.source_to_unlink
-        return Removal(accepted, path is None or sources.remove(self._files, path, accepted.task_file.source))
+        path, task = accepted.source_to_unlink, accepted.task_file
+        if path is None:
+            return Removal(accepted, Removed.GONE)
+        return Removal(accepted, sources.remove(self._files, path, task.source, task.input_sha256))
 
     # -- hearing back ------------------------------------------------------------------------------------------
 
@@ -369,7 +379,9 @@ class Intake:
 
     def _removed(self, removal: Removal) -> None:
         task = removal.accepted.task_file
-        if not removal.done:
+        if removal.outcome is not Removed.STUCK:
+            self._waiting.removed((task.inbox, task.route, task.original_name))
+        else:
             self._waiting.report(Refused(task.inbox, task.original_name, CANNOT_REMOVE, task.source.bytes))
 
     def _polls(self, name: str) -> bool:

@@ -93,12 +93,12 @@ class Ledger:
         """Key -> finished task whose files are not yet moved."""
         self.outcomes: dict[str, str] = {}
         """Key -> final state of the tasks that ended in this run of the daemon, the last 10,000."""
-        self.sources: list[Source] = []
-        """Identities of the drops received since the last snapshot: a crash may have left some in an inbox."""
+        self.sources: list[tuple[Source, str]] = []
+        """Identity and hash of the drops received since the last snapshot: a crash may have left some in an inbox."""
         for record in records:
             moved = self.book.take(record)
             if record.type == "task.received":
-                self.sources.append(msgspec.convert(record.fields["source"], Source))
+                self.sources.append((msgspec.convert(record.fields["source"], Source), record.fields["input_sha256"]))
             if moved is not None and moved[1].terminal:
                 self.ended[moved[1].key] = moved[1]
 

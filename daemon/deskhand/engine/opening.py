@@ -27,18 +27,26 @@ _FINE = frozenset({Verdict.OK, Verdict.NEW, Verdict.MOVED})
 
 
 def open_log(
-    files: Files, desk: Desk, recipes: Recipes, clock: Clock, environ: Mapping[str, str], *, adopt: Actor | None = None
+    files: Files,
+    desk: Desk,
+    recipes: Recipes,
+    clock: Clock,
+    environ: Mapping[str, str],
+    *,
+    adopt: Actor | None = None,
+    fresh: bool = False,
 ) -> AuditLog:
     """The desk's log, ready for writing; a desk without one gets its genesis.
 
     Raises IntegrityError when the log is damaged or gone, or when another copy of this desk acted last; with *adopt*
-    the latter is put on record instead.
+    the latter is put on record instead.  *fresh*: the desk was made just now, so that one stood here before is no
+    reason to refuse.
     """
     state = state_folder(environ)
     machine = machine_id(files, state)
     mirror = Mirror(files, state, desk.root, machine)
     if not names(desk.audit):
-        return _begin(files, desk, recipes, clock, mirror, machine, adopt)
+        return _begin(files, desk, recipes, clock, mirror, machine, adopt, fresh=fresh)
     log = AuditLog.open(files, desk.audit, clock=clock)
     finding = mirror.check(log.log_id, log.head.link, log.hash_at)
     if finding.verdict not in _FINE:
@@ -51,13 +59,23 @@ def open_log(
 
 
 def _begin(
-    files: Files, desk: Desk, recipes: Recipes, clock: Clock, mirror: Mirror, machine: str, adopt: Actor | None
+    files: Files,
+    desk: Desk,
+    recipes: Recipes,
+    clock: Clock,
+    mirror: Mirror,
+    machine: str,
+    adopt: Actor | None,
+    *,
+    fresh: bool,
 ) -> AuditLog:
     finding = mirror.check(None, START, lambda seq: None)
     orphaned = any(member(name) for folder in LIVE_FOLDERS for name in _listing(desk, folder))
-    if orphaned or (finding.verdict not in _FINE and adopt is None):
+    suspicious = finding.verdict not in _FINE and not fresh
+    if orphaned or (suspicious and adopt is None):
         cause = "there are unfinished tasks but no audit log" if orphaned else finding.sentence
-        raise IntegrityError("opening the desk", cause, path=desk.audit, hint=f"put the audit log back; {ADOPT}")
+        back = "put the audit log back (from a backup)"
+        raise IntegrityError("opening the desk", cause, path=desk.audit, hint=back if orphaned else f"{back}; {ADOPT}")
     pins = recipes.starter()
     origin = {"machine": machine, "system": os.name}
     log = AuditLog.create(files, desk.audit, clock=clock, origin=origin, desk=desk.root.name, version=__version__)
@@ -68,6 +86,8 @@ def _begin(
             "purpose": "comes with deskhand",
         }
         log.append(Draft("recipe.adopted", fields))
+    if adopt is not None and suspicious:
+        _record_adoption(log, finding, adopt, machine)
     log.commit()
     log.attach(mirror)
     return log

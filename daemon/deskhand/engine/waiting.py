@@ -7,6 +7,7 @@ What to do is decided in ``core.settle``; this keeps what those rules need to kn
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import eq
 from typing import assert_never
 
 from msgspec import Struct
@@ -19,6 +20,7 @@ from deskhand.core.task import Source
 from deskhand.engine.intake_facts import Refused
 from deskhand.store.claim import Declined, Place, Postponed, source_of
 from deskhand.store.folder import Entry
+from deskhand.store.sources import alike
 
 Key = tuple[str, str | None, str]
 UNREADABLE_PAUSE = 5.0
@@ -128,10 +130,11 @@ class Waiting:
         self._items[place.key] = _Item(place, candidate, now + UNREADABLE_PAUSE, sweep, stalled)
 
     def _known(self, key: Key, source: Source, sweep: int) -> bool:
-        for table in (self._taken, self._refused):
+        # A new ctime makes a refused drop worth another try, but not a second task of one that was taken.
+        for table, same in ((self._taken, alike), (self._refused, eq)):
             shown = table.get(key)
             if shown is not None:
-                if shown.source == source:
+                if same(shown.source, source):
                     table[key] = replace(shown, sweep=sweep)
                     return True
                 del table[key]
@@ -150,6 +153,10 @@ class Waiting:
         if copied is not None:
             self._taken[key] = _Shown(copied, item.sweep if item else 0)
 
+    def removed(self, key: Key) -> None:
+        """What was copied does not stand under its name any more."""
+        self._taken.pop(key, None)
+
     def postpone(self, key: Key, outcome: Postponed, now: float) -> None:
         """It was not ready after all."""
         self.in_flight.discard(key)
@@ -157,10 +164,11 @@ class Waiting:
         if item is None:
             return
         candidate = item.candidate
-        if outcome.writer or outcome.unreadable:
-            candidate = settle.refused_by_writer(candidate, now)
-        else:
-            candidate = settle.restless(candidate, now)
+        if not (outcome.writer or outcome.unreadable):
+            # It changed: what it is now has to be seen before its quiet time can begin.
+            self._items[key] = replace(item, candidate=settle.restless(candidate, now), next_look=now)
+            return
+        candidate = settle.refused_by_writer(candidate, now)
         verdict = settle.judge(candidate, self._rules, now)
         until = verdict.until if isinstance(verdict, Wait | Stalled) else now
         self._items[key] = replace(item, candidate=candidate, next_look=until, stalled=isinstance(verdict, Stalled))

@@ -29,8 +29,8 @@ from deskhand.host.status import StatusWriter
 from deskhand.store import config_file
 from deskhand.store.desk import Desk
 
-UMASK = 0o077
-"""What the desk holds is other people's mail: nobody else reads it."""
+OTHERS = 0o077
+"""The part of the umask that is the person's to choose; without the rest we could not read our own files."""
 
 
 class Daemon:
@@ -67,8 +67,8 @@ class Daemon:
         for turn in count(1):
             if self._stops or turn == most or (until_idle and self._engine.idle):
                 return
-            self._turn()
             self._bell.wait(min(self._engine.next_wake(), self._status.due()))
+            self._turn()
 
     def _turn(self) -> None:
         answered = self._hear()
@@ -127,8 +127,7 @@ class Daemon:
         self._commands.give_up(HeldError("waiting", "the daemon stops"))
         ledger = self._session.parts.ledger
         fields = {"reason": reason, "unfinished": len(ledger.tasks), "running": len(self._session.parts.runs.keys())}
-        ledger.note(Draft("daemon.stopped", fields))
-        self._engine.tick()
+        self._engine.finish(Draft("daemon.stopped", fields))
         self._status.write(stopped=True)
         self._log.info("stopped", reason=reason)
 
@@ -158,7 +157,7 @@ def run(desk: Desk, *, until_idle: bool = False, console: bool = True) -> int:
 
     Raises DeskhandError when the desk cannot be opened or must not be used any more.
     """
-    os.umask(UMASK)
+    os.umask(os.umask(OTHERS) & OTHERS)
     os.chdir(desk.root)
     settings = config_file.load(desk, os.environ).settings or Settings()
     log = configure(settings.logs, desk.logs, console=console)

@@ -56,7 +56,7 @@ def init(folder: Path, *, adopt: bool = False) -> tuple[Desk, tuple[str, ...]]:
     written = skeleton.write(Files(), root)
     me = Actor(kind="person", via="command", uid=os.getuid() if hasattr(os, "getuid") else None, pid=os.getpid())
     with open_desk(
-        desk, NoLog(), ring=lambda: None, watch=False, work=False, adopt=me if adopt or not exists else None
+        desk, NoLog(), ring=lambda: None, watch=False, work=False, adopt=me if adopt else None, fresh=not exists
     ) as session:
         if adopt:
             session.engine.ask_again_everything("this desk was copied or restored; it may have run elsewhere since")

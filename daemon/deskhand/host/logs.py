@@ -168,7 +168,9 @@ def readable(event: Mapping[str, object], *, colour: bool) -> str:
     at = datetime.fromisoformat(str(fields.pop("ts"))).astimezone()
     level = str(fields.pop("level"))
     shown = f"{_COLOURS[level]}{level:<7}\x1b[0m" if colour else f"{level:<7}"
-    rest = "".join(f"  {name}={_short(value)}" for name, value in fields.items() if name != "event")
+    rest = "".join(
+        f"  {name}={_short(value)}" for name, value in fields.items() if name != "event" and value is not None
+    )
     return f"{at:%H:%M:%S} {shown} {fields['event']}{rest}\n"
 
 

@@ -144,17 +144,34 @@ def accept(
             failed.append(Failed(claimed, error))
     accepted: list[Accepted] = []
     if ready:
-        files.fsync_folder(desk.accepted)
+        try:
+            files.fsync_folder(desk.accepted)
+        except FsyncError:
+            raise
+        except OSError as error:
+            return [], [*failed, *(_undo(files, desk, one, error) for one in ready)]
         for one in ready:
             try:
                 accepted.append(_name(files, desk, one))
             except OSError as error:
-                files.unlink(desk.accepted / f"{one.task_file.id}.task.json")
-                failed.append(Failed(one.claimed, error))
+                failed.append(_undo(files, desk, one, error))
         folders = [desk.accepted, *(claimed.path.parent for claimed in batch), *sources]
-        files.fsync_folders(folder for folder in folders if os.path.isdir(folder))
+        try:
+            files.fsync_folders(folder for folder in folders if os.path.isdir(folder))
+        except OSError as error:
+            # They have their names already: it is not known what a power cut would leave.
+            raise FsyncError(error.errno, f"a folder could not be made durable: {error.strerror}") from error
         _tidy(files, desk, [one.claimed for one in ready])
     return accepted, failed
+
+
+def _undo(files: Files, desk: Desk, ready: _Ready, error: OSError) -> Failed:
+    """Take the description back.  When even that fails, it is without a payload, and the next start removes it."""
+    try:
+        files.unlink(desk.accepted / f"{ready.task_file.id}.task.json")
+    except OSError as second:
+        return Failed(ready.claimed, second)
+    return Failed(ready.claimed, error)
 
 
 def _describe(
@@ -215,12 +232,15 @@ def _name(files: Files, desk: Desk, ready: _Ready) -> Accepted:
 
 
 def _tidy(files: Files, desk: Desk, batch: Sequence[Claimed]) -> None:
-    """Remove the folders that the payloads came from."""
+    """Remove the folders that the payloads came from.  What cannot be removed now is found again when it matters."""
     for folder in dict.fromkeys(claimed.path.parent for claimed in batch):
-        if folder.parent == desk.dropped:
-            files.unlink(folder / DROP_FILE)
-        if folder != desk.claimed:
-            remove_if_empty(files, folder)
+        try:
+            if folder.parent == desk.dropped:
+                files.unlink(folder / DROP_FILE)
+            if folder != desk.claimed:
+                remove_if_empty(files, folder)
+        except OSError:
+            continue
 
 
 def take_in(

@@ -31,7 +31,7 @@ OPERATION = "open the audit log"
 CUT_INLINE = 8 * 1024
 """Bytes of a cut that fit into the record itself; of a longer one the record has the beginning, a file all of it."""
 _BLOCK = 1 << 20
-_HINT = "run `deskhand audit verify` for the whole list; restore audit_logs/ from a backup, or adopt what is left"
+_HINT = "run `deskhand audit verify` for the whole list; restore audit_logs/ from a backup"
 
 
 @dataclass(frozen=True, slots=True)

@@ -157,9 +157,12 @@ class Batch:
         return True
 
     def close(self) -> None:
-        """Remove the folders that have nothing left in them."""
+        """Remove the folders that have nothing left in them; what cannot be removed goes at the next start."""
         for path in self._folders.values():
-            remove_if_empty(self.files, path)
+            try:
+                remove_if_empty(self.files, path)
+            except OSError:
+                continue
 
 
 def claim(batch: Batch, place: Place, seen: Observation) -> Outcome:

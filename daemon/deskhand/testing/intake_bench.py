@@ -85,13 +85,14 @@ class IntakeBench:
         before = len(self.accepted)
         end = time.monotonic() + timeout
         self.turn(moved)
-        while not self.intake.idle:
-            if time.monotonic() > end:
-                raise TimeoutError("the intake does not come to rest")
-            self.bell.wait(0.005)
-            self.bell.clear()
+        for _ in range(2):
+            while self.intake.under_way:
+                if time.monotonic() > end:
+                    raise TimeoutError("the intake does not come to rest")
+                self.bell.wait(0.005)
+                self.bell.clear()
+                self.turn()
             self.turn()
-        self.turn()
         return self.accepted[before:]
 
     def settle(self, seconds: float = 0.25) -> list[Accepted]:

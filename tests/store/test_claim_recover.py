@@ -1,0 +1,219 @@
+"""Staging after a crash: every call of the disk as the last one, and every error once."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+from collections import Counter
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from deskhand.core.names import key_of
+from deskhand.core.settings import Intake, Settings
+from deskhand.core.task import Options, TaskFile
+from deskhand.store.accept import Accepted
+from deskhand.store.desk import Desk
+from deskhand.store.drop_file import submit
+from deskhand.store.files import Files, FsyncError
+from deskhand.testing.faulty_files import Crash, FaultyFiles
+from deskhand.testing.intake_bench import IntakeBench, make_folders
+
+ONE_THREAD = Settings(intake=Intake(threads=1))
+EVERYTHING = {
+    "a.txt": "moved",
+    "linked.txt": "copied",
+    "link": "card",
+    "folder": "folder",
+    "mixed": "folder",
+    "d": "drop",
+}
+
+
+def drops(desk: Desk, tmp_path: Path) -> set[Path]:
+    """One drop of every way in; the paths that count as moved in."""
+    make_folders(desk)
+    (desk.inbox / "a.txt").write_text("moved")
+    other = tmp_path / f"other-{desk.root.name}"
+    other.write_text("copied")
+    os.link(other, desk.inbox / "linked.txt")
+    (desk.inbox / "link").symlink_to(other)
+    (desk.inbox / "folder" / "inner").mkdir(parents=True)
+    (desk.inbox / "folder" / "inner" / "f").write_text("folder")
+    (desk.inbox / "mixed").mkdir()
+    os.link(other, desk.inbox / "mixed" / "f")
+    (tmp_path / "d").write_text("dropped")
+    submit(Files(), desk, tmp_path / "d", Options(), now=1.0, suffix="aaaaaa", limit=100)
+    return {desk.inbox / "a.txt", desk.inbox / "linked.txt"}
+
+
+def nothing_left(desk: Desk) -> None:
+    """No file is left on the way; at most an emptied folder stands where its removal failed."""
+    assert [names for _, _, names in os.walk(desk.inbox) if names] == []
+    assert os.listdir(desk.dropped) == []
+    assert os.listdir(desk.partial) == []
+    assert os.listdir(desk.claimed) == []
+
+
+def whole(accepted: Accepted, desk: Desk) -> None:
+    """The task is durable under its id and its payload is what it says."""
+    task = accepted.task_file
+    data = (desk.accepted / f"{task.id}.task.json").read_bytes()
+    assert hashlib.sha256(data).hexdigest() == accepted.task_sha256
+    assert msgspec.json.decode(data, type=TaskFile) == task
+    assert accepted.payload.name == task.input
+    for entry in task.files:
+        path = accepted.payload / entry.path if task.kind == "folder" else accepted.payload
+        assert hashlib.sha256(path.read_bytes()).hexdigest() == entry.sha256
+
+
+def restart(desk: Desk, recorded: list[Accepted]) -> list[Accepted]:
+    """A new process that knows what is on record; what it accepts."""
+    keys = {key_of(accepted.task_file.id) for accepted in recorded}
+    with IntakeBench(desk, settings=ONE_THREAD, known=keys.__contains__) as bench:
+        bench.intake.recover(keys)
+        bench.intake.remember([(one.task_file.source, one.task_file.input_sha256) for one in recorded])
+        bench.settle(3.0)
+        bench.settle(3.0)
+        return bench.accepted
+
+
+def test_a_crash_at_every_call_loses_nothing_and_doubles_nothing(tmp_path: Path) -> None:
+    at = 0
+    while True:
+        at += 1
+        desk = Desk(tmp_path / f"desk{at}")
+        moved = drops(desk, tmp_path)
+        files = FaultyFiles(at)
+        with IntakeBench(desk, settings=ONE_THREAD, files=files) as bench:
+            try:
+                bench.finish(moved)
+                bench.settle(3.0)
+            except Crash:
+                pass
+        recorded = list(bench.accepted)
+        again = restart(desk, recorded)
+        names = Counter(accepted.task_file.name for accepted in (*recorded, *again))
+        assert names == dict.fromkeys(EVERYTHING, 1), f"crash at {files.calls[-1]}"
+        for accepted in (*recorded, *again):
+            whole(accepted, desk)
+        nothing_left(desk)
+        if not files.fired:
+            break
+    assert at > 40
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EACCES])
+def test_an_error_at_every_call_is_survived(tmp_path: Path, code: int) -> None:
+    at = 0
+    while True:
+        at += 4
+        desk = Desk(tmp_path / f"desk{at}")
+        moved = drops(desk, tmp_path)
+        files = FaultyFiles(at, code)
+        recorded: list[Accepted] = []
+        with IntakeBench(desk, settings=ONE_THREAD, files=files) as bench:
+            try:
+                bench.finish(moved)
+                for _ in range(3):
+                    bench.settle(31.0)
+            except FsyncError:
+                pass
+            except TimeoutError:
+                pytest.fail(f"{files.calls[at - 1]}")
+        recorded = list(bench.accepted)
+        again = restart(desk, recorded)
+        names = Counter(accepted.task_file.name for accepted in (*recorded, *again))
+        assert names == dict.fromkeys(EVERYTHING, 1), f"error at {files.calls[at - 1]}"
+        for accepted in (*recorded, *again):
+            whole(accepted, desk)
+        nothing_left(desk)
+        if not files.fired:
+            break
+    assert at > 40
+
+
+def accepted_once(desk: Desk) -> Accepted:
+    make_folders(desk)
+    path = desk.inbox / "a.txt"
+    path.write_text("hello")
+    with IntakeBench(desk) as bench:
+        (accepted,) = bench.finish({path})
+    return accepted
+
+
+def test_a_task_that_is_not_on_record_is_offered_again_under_its_id(desk: Desk) -> None:
+    before = accepted_once(desk)
+    (after,) = restart(desk, [])
+    assert after.task_file == before.task_file
+    assert after.task_sha256 == before.task_sha256
+
+
+def test_a_task_on_record_is_left_for_the_engine(desk: Desk) -> None:
+    before = accepted_once(desk)
+    assert restart(desk, [before]) == []
+    whole(before, desk)
+
+
+def test_a_payload_that_changed_before_it_was_recorded_is_quarantined(desk: Desk) -> None:
+    before = accepted_once(desk)
+    before.payload.chmod(0o600)
+    before.payload.write_text("HELLO")
+    (after,) = restart(desk, [])
+    assert after.task_file.quarantine
+    assert "changed" in (after.task_file.problem or "")
+    assert after.task_file.id != before.task_file.id
+    assert after.payload.read_text() == "HELLO"
+    assert not (desk.accepted / f"{before.task_file.id}.task.json").exists()
+
+
+def test_a_task_file_without_payload_is_removed(desk: Desk) -> None:
+    before = accepted_once(desk)
+    before.payload.unlink()
+    assert restart(desk, []) == []
+    assert os.listdir(desk.accepted) == []
+
+
+def test_a_payload_without_task_file_is_a_drop_again(desk: Desk) -> None:
+    before = accepted_once(desk)
+    (desk.accepted / f"{before.task_file.id}.task.json").unlink()
+    (after,) = restart(desk, [])
+    assert after.task_file.name == before.task_file.input
+    assert after.payload.read_text() == "hello"
+
+
+def test_a_stranger_in_claimed_is_quarantined_and_partial_discarded(desk: Desk) -> None:
+    make_folders(desk)
+    (desk.claimed / "what is this").mkdir()
+    (desk.claimed / "what is this" / "f").write_text("x")
+    (desk.claimed / "file").write_text("y")
+    (desk.partial / "abc").mkdir()
+    (desk.partial / "def").write_text("x")
+    found = restart(desk, [])
+    assert sorted(accepted.task_file.name for accepted in found) == ["file", "what is this"]
+    assert all(accepted.task_file.quarantine for accepted in found)
+    assert os.listdir(desk.partial) == []
+
+
+def test_what_was_claimed_keeps_its_route(desk: Desk) -> None:
+    make_folders(desk)
+    (desk.claimed / "main~hand-over~00ff").mkdir()
+    (desk.claimed / "main~hand-over~00ff" / "letter.txt").write_text("x")
+    (found,) = restart(desk, [])
+    task = found.task_file
+    assert (task.inbox, task.route, task.name) == ("main", "hand-over", "letter.txt")
+
+
+def test_a_source_on_record_that_could_not_be_removed_in_time_is_not_taken_again(desk: Desk, tmp_path: Path) -> None:
+    make_folders(desk)
+    (tmp_path / "other").write_text("x")
+    path = desk.inbox / "a.txt"
+    os.link(tmp_path / "other", path)
+    with IntakeBench(desk, release=False) as bench:
+        (accepted,) = bench.finish({path})
+        assert bench.settle(60.0) == []
+    assert path.exists()
+    assert restart(desk, [accepted]) == []
+    assert not path.exists()
