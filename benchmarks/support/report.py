@@ -79,17 +79,20 @@ def sync_time() -> float:
 
 
 def filesystem(path: Path) -> str:
-    """Type of the filesystem that *path* is on."""
-    best, kind = "", "unknown filesystem"
+    """Type of the filesystem that *path* is on, and for ext4 whether it keeps a journal."""
+    where, device, kind = "", "", "unknown filesystem"
     try:
         mounts = Path("/proc/self/mounts").read_text().splitlines()
     except OSError:
         return kind
     for line in mounts:
-        _, where, name, *_ = line.split()
-        if str(path.resolve()).startswith(where) and len(where) >= len(best):
-            best, kind = where, name
-    return kind
+        source, target, name, *_ = line.split()
+        if path.resolve().is_relative_to(target) and len(target) >= len(where):
+            where, device, kind = target, Path(source).name, name
+    journal = Path("/sys/fs/ext4", device, "journal_task")
+    if kind == "ext4" and journal.exists():
+        kind += " without a journal" if journal.read_text().startswith("<") else " with a journal"
+    return f"{kind} on a loop device" if device.startswith("loop") else kind
 
 
 def table(rows: Sequence[Row]) -> str:

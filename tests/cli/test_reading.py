@@ -47,7 +47,7 @@ def test_tasks_can_be_narrowed(shown: Shown, options: list[str], found: set[str]
 
 def test_tasks_says_how_many_more_there_are(shown: Shown) -> None:
     assert "1 more; --limit 3 shows them all" in shown.console("tasks", "--limit", "2").output
-    assert shown.console("tasks", "--state", "lost").output == "no such task\n"
+    assert shown.console("tasks", "--state", "lost").output == "no task is like that\n"
     assert "did you mean 'completed'" in shown.console("tasks", "--state", "complete", code=2).stderr
 
 
@@ -129,7 +129,7 @@ def test_status_watch_needs_a_terminal(shown: Shown) -> None:
 def test_audit_verify_is_ok_and_machine_readable(shown: Shown) -> None:
     data = shown.console.json("audit", "verify")
     assert data["ok"] is True and data["errors"] == [] and data["entries"] > 10 and len(data["head"]) == 64
-    assert shown.console("audit", "verify", "--fast").output.startswith(f"ok: {data['entries']} records in 1 files")
+    assert shown.console("audit", "verify", "--fast").output.startswith(f"ok: {data['entries']} records in 1 file")
 
 
 def test_audit_verify_names_the_line_that_was_changed(broken: tuple[Console, str]) -> None:

@@ -179,7 +179,6 @@ def test_f6_renamed_away_and_replaced(desk: Desk, watcher: Watcher, rings: Rings
 
 def test_renamed_away_and_back(desk: Desk, watcher: Watcher, rings: Rings, wait_for: WaitFor) -> None:
     desk.inbox.rename(desk.root / "away")
-    wait_for(lambda: rings.count > 0)
     assert watcher.supervise() == []
     assert not desk.inbox.exists()
     before = rings.count

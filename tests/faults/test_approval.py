@@ -49,6 +49,12 @@ def only(tasks: list[Task]) -> Task:
     return task
 
 
+def once(bench: FaultBench, task: Task) -> None:
+    """One yes on record, one run, one letter handed over."""
+    assert len(bench.of("task.approved", task)) == 1 == len(bench.of("task.started", task))
+    assert (task.state, outbox(bench)) == (State.COMPLETED, {"letter.txt": b"Dear Ann\n"})
+
+
 def asked_again(bench: FaultBench, request: Path, revision: int) -> dict[str, Any]:
     """The question of that revision, as soon as it stands there."""
 
@@ -141,8 +147,7 @@ def test_f39_nobody_answers(bench: FaultBench) -> None:
     bench.start()
     bench.drop("letter.txt", route="hand-over")
     bench.wait_state("letter.txt", State.EXPIRED)
-    task = only(bench.stop_and_check())
-    assert task.reason == "nobody answered in time"
+    assert only(bench.stop_and_check()).reason == "nobody answered in time"
     assert len(bench.found("queue/rejected/*.in.txt")) == 1
 
 
@@ -163,8 +168,7 @@ def test_f40_a_rename_that_a_power_cut_took_back_never_counts(bench: FaultBench)
     assert bench.of("task.approved", task) == [] == bench.of("task.started", task)
     renamed(request, ".approved")
     bench.wait_state("letter.txt", State.COMPLETED)
-    task = only(bench.stop_and_check())
-    assert (len(bench.of("task.started", task)), outbox(bench)) == (1, {"letter.txt": b"Dear Ann\n"})
+    once(bench, only(bench.stop_and_check()))
 
 
 def test_f40_a_rename_that_survived_and_was_not_recorded_counts_once(bench: FaultBench) -> None:
@@ -178,9 +182,7 @@ def test_f40_a_rename_that_survived_and_was_not_recorded_counts_once(bench: Faul
     assert bench.records("task.approved") == []
     bench.start()
     bench.wait_state("letter.txt", State.COMPLETED)
-    task = only(bench.stop_and_check())
-    assert len(bench.of("task.approved", task)) == 1 == len(bench.of("task.started", task))
-    assert outbox(bench) == {"letter.txt": b"Dear Ann\n"}
+    once(bench, only(bench.stop_and_check()))
 
 
 def test_f40_a_recorded_yes_whose_files_went_back_is_used_once(bench: FaultBench) -> None:
@@ -200,9 +202,7 @@ def test_f40_a_recorded_yes_whose_files_went_back_is_used_once(bench: FaultBench
     assert bench.wait_state("letter.txt", State.APPROVED).attempt == 0
     bench.ok("resume")
     bench.wait_state("letter.txt", State.COMPLETED)
-    task = only(bench.stop_and_check())
-    assert len(bench.of("task.approved", task)) == 1 == len(bench.of("task.started", task))
-    assert outbox(bench) == {"letter.txt": b"Dear Ann\n"}
+    once(bench, only(bench.stop_and_check()))
 
 
 # -- 41 ----------------------------------------------------------------------------------------------------------------
@@ -227,8 +227,8 @@ def test_f41_a_misspelled_answer_is_reported_and_changes_nothing(bench: FaultBen
     assert told.fields["reason"] == f"write it exactly like this: {hint.format(id=identifier)}"
     bench.wait_records("foreign.restored")
     bench.until(lambda: request.exists() and request.read_bytes() == before, "the request stands there again")
-    task = only(bench.stop_and_check())
-    assert (task.state, len(bench.records("approval.ignored")), outbox(bench)) == (State.WAITING, 1, {})
+    assert (only(bench.stop_and_check()).state, outbox(bench)) == (State.WAITING, {})
+    assert len(bench.records("approval.ignored")) == 1
 
 
 def test_f41_a_renamed_task_file_is_put_back(bench: FaultBench) -> None:
@@ -241,8 +241,7 @@ def test_f41_a_renamed_task_file_is_put_back(bench: FaultBench) -> None:
     assert told.fields["reason"] == f"rename the request, not the task file: {request.name}.approved"
     bench.until(task_file.exists, "the task file is put back")
     assert task_file.read_bytes() == before
-    task = only(bench.stop_and_check())
-    assert (task.state, outbox(bench)) == (State.WAITING, {})
+    assert (only(bench.stop_and_check()).state, outbox(bench)) == (State.WAITING, {})
 
 
 def test_f41_unknown_id(bench: FaultBench) -> None:
@@ -273,9 +272,7 @@ def test_f41_repeated_answers_have_no_effect(bench: FaultBench) -> None:
     late.write_bytes(data)
     bench.wait_records("approval.ignored", where=lambda record: "no task with this id" in record.fields["reason"])
     late.unlink()
-    task = only(bench.stop_and_check())
-    assert (task.state, outbox(bench)) == (State.COMPLETED, {"letter.txt": b"Dear Ann\n"})
-    assert len(bench.of("task.approved", task)) == 1 == len(bench.of("task.started", task))
+    once(bench, only(bench.stop_and_check()))
 
 
 # -- 42 ----------------------------------------------------------------------------------------------------------------
@@ -312,9 +309,7 @@ def test_f43_a_copied_request_is_one_decision_and_one_run(bench: FaultBench, for
     request = bench.ask()
     shutil.copy(request, request.with_name(form.format(id=request.stem)))
     bench.wait_records("task.delivered")
-    task = only(bench.stop_and_check())
-    assert len(bench.of("task.approved", task)) == 1 == len(bench.of("task.started", task))
-    assert outbox(bench) == {"letter.txt": b"Dear Ann\n"}
+    once(bench, only(bench.stop_and_check()))
     assert bench.found("queue/approvals/2*") == []
 
 

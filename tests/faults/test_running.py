@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import cast
 
 import psutil
 import pytest
@@ -15,7 +17,9 @@ from deskhand.core.log import NoLog
 from deskhand.core.state import State
 from deskhand.core.task import Options
 from deskhand.engine.assemble import open_desk
+from deskhand.engine.bell import Bell
 from deskhand.errors import ExitCode
+from deskhand.host import foreground
 from deskhand.host.client import request
 from deskhand.store.drop_file import submit
 from deskhand.store.files import Files
@@ -115,6 +119,23 @@ def test_f54_a_second_sigterm_ends_it_now(bench: FaultBench) -> None:
     assert task.state is State.RETRY
 
 
+def test_f54_a_signal_just_before_the_wait_ends_the_wait() -> None:
+    """A select that begins a moment after the signal came is not interrupted by it."""
+    bell, heard = Bell(), []
+
+    class Deaf:
+        """A daemon whose handler does not ring."""
+
+        def stop(self, number: int, frame: object) -> None:
+            heard.append(number)
+
+    with foreground._signals(cast(foreground.Daemon, Deaf()), bell):
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert bell.wait(10.0), "it was slept through"
+    bell.close()
+    assert heard == [signal.SIGTERM]
+
+
 def test_f54_kill_9_leaves_no_process_and_an_honest_record(bench: FaultBench) -> None:
     grandchild = long_run(bench)
     bench.kill()
@@ -201,7 +222,7 @@ def test_f61_low_priority_runs_within_the_ageing_bound(bench: FaultBench, wait_f
 
         def one_more(count: int) -> bool:
             session.engine.tick()
-            started.extend(key for key in session.parts.runs.keys() if key not in started)
+            started.extend(session.parts.runs.keys() - set(started))
             return len(started) > count
 
         low = drop(-10)

@@ -80,10 +80,11 @@ def restart(desk: Desk, recorded: list[Accepted]) -> list[Accepted]:
         return bench.accepted
 
 
-def test_a_crash_at_every_call_loses_nothing_and_doubles_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("step", [7, pytest.param(1, marks=pytest.mark.faults)])
+def test_a_crash_at_every_call_loses_nothing_and_doubles_nothing(tmp_path: Path, step: int) -> None:
     at = 0
     while True:
-        at += 1
+        at += step
         desk = Desk(tmp_path / f"desk{at}")
         moved = drops(desk, tmp_path)
         files = FaultyFiles(at)
@@ -105,11 +106,21 @@ def test_a_crash_at_every_call_loses_nothing_and_doubles_nothing(tmp_path: Path)
     assert at > 40
 
 
-@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EACCES])
-def test_an_error_at_every_call_is_survived(tmp_path: Path, code: int) -> None:
+@pytest.mark.parametrize(
+    ("code", "step"),
+    [
+        (errno.ENOSPC, 9),
+        *(pytest.param(code, 1, marks=pytest.mark.faults) for code in (errno.ENOSPC, errno.EACCES, errno.EMFILE)),
+        *(
+            pytest.param(code, 3, marks=pytest.mark.faults)
+            for code in (errno.EIO, errno.EROFS, errno.ENOMEM, errno.EPERM)
+        ),
+    ],
+)
+def test_an_error_at_every_call_is_survived(tmp_path: Path, code: int, step: int) -> None:
     at = 0
     while True:
-        at += 4
+        at += step
         desk = Desk(tmp_path / f"desk{at}")
         moved = drops(desk, tmp_path)
         files = FaultyFiles(at, code)

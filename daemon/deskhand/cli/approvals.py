@@ -39,6 +39,7 @@ def listing(frame: Frame) -> str:
             click.style(question.sentence, bold=True),
             f"  {question.id}  (asked {ago(task.since, now)}{expires})",
             f"  why: {question.why}",
+            *(f"  warning: {warning}" for warning in question.warnings),
         ]
         if question.standing != "asked":
             lines.append(f"  its request file is {question.standing}")

@@ -72,7 +72,8 @@ def _lines(result: Verified) -> Iterator[str]:
         yield f"note: {show.text(note)}"
     what = "every line, task and closed file" if result.strict else "the hash chain only"
     if result.ok:
-        yield f"{click.style('ok', fg='green')}: {result.entries} records in {len(result.files)} files; checked {what}"
+        size = f"{show.count(result.entries, 'record')} in {show.count(len(result.files), 'file')}"
+        yield f"{click.style('ok', fg='green')}: {size}; checked {what}"
         yield f"head: {result.head}"
     else:
         count = len(result.errors) + result.more_errors

@@ -65,7 +65,9 @@ def _results(frame: Frame) -> Iterator[Result]:
         yield fail("desk", error.sentence, error.hint)
         return
     try:
-        yield ok("configuration", f"{len(frame.settings.inboxes)} inboxes; deskhand.yaml is right")
+        yield ok(
+            "configuration", f"{show.count(len(frame.settings.inboxes), 'inbox', 'inboxes')}; deskhand.yaml is right"
+        )
     except ConfigError as error:
         yield fail("configuration", error.cause, "correct these lines, then: deskhand config check")
         return

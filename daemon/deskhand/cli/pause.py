@@ -32,7 +32,7 @@ def pause(frame: Frame, drain: bool, as_json: bool) -> None:
     if as_json:
         show.emit_json({"paused": reply.get("paused"), "daemon": alive})
     elif not alive:
-        click.echo("paused: holds from the next `deskhand run` on; no daemon runs now")
+        click.echo("paused: no daemon runs now, so nothing is done until `deskhand resume` and `deskhand run`")
     elif drain:
         click.echo("drained: nothing runs, and nothing that is here can be started; `deskhand resume` ends the pause")
     else:

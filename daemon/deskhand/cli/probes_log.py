@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
+from deskhand.cli import show
 from deskhand.cli.catalogue import recipes
 from deskhand.cli.frame import Frame
 from deskhand.cli.probe import Result, fail, ok, warn
@@ -41,7 +42,8 @@ class LogProbes:
         elif (problem := self._problem(listing, head)) is not None:
             yield fail("audit log", problem, _VERIFY)
         else:
-            text = f"{head.seq} records in {len(listing.segments)} files, and the last one is what the head says"
+            size = f"{show.count(head.seq, 'record')} in {show.count(len(listing.segments), 'file')}"
+            text = f"{size}, and the last one is what the head says"
             yield ok("audit log", text)
 
     def _problem(self, listing: Listing, head: Head) -> str | None:

@@ -53,6 +53,12 @@ class Question(Struct, frozen=True):
         """Why it asks, in one line."""
         return visible(str(self.body.get("why_it_asks") or self.task.reason or ""))
 
+    @property
+    def warnings(self) -> list[str]:
+        """What a person should know before answering."""
+        said = self.body.get("warnings")
+        return [visible(str(warning)) for warning in said] if isinstance(said, list) else []
+
     def require_asked(self) -> str:
         """The digest to answer with; WaitingError when the file is gone, IntegrityError when it was edited."""
         if self.standing == "asked" and self.digest is not None:

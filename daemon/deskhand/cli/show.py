@@ -49,6 +49,17 @@ def path(value: Path, *, below: Path | None = None) -> str:
     return visible(os.fsencode(shown).decode("utf-8", "backslashreplace"))
 
 
+def short(value: str, room: int = 60) -> str:
+    """A name with nothing in it that a terminal obeys, cut in the middle when it is longer than *room*."""
+    shown = visible(value)
+    return shown if len(shown) <= room else f"{shown[: room - 20]}…{shown[-19:]}"
+
+
+def count(number: int, one: str, many: str | None = None) -> str:
+    """`1 file`, `2 files`."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
 def size(count: int) -> str:
     """``512 B``, ``1.5 kB``, ``2.0 GB``."""
     number = float(count)

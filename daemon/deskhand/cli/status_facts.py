@@ -106,6 +106,8 @@ def _problems(daemon: dict[str, Any], free: int, view: View) -> list[str]:
         found.append("the desk has no audit log yet; it begins with the first `deskhand run`")
     if daemon["state"] == "silent":
         found.append("a process holds the desk and does not answer: deskhand doctor")
+    if not view.desk.inbox.is_dir():
+        found.append("watch_inbox is not there: nothing is taken from it until it is renamed back or made again")
     if daemon["stuck"]:
         found.append("the audit log cannot be written, so everything waits: make room, see deskhand doctor")
     if daemon["watching"] not in (None, "events"):

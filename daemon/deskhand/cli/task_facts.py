@@ -48,7 +48,7 @@ def as_data(view: View, task: Task) -> dict[str, Any]:
 def row(view: View, task: Task, now: float) -> tuple[str, ...]:
     """A task as cells under :data:`HEADS`."""
     described = view.task_file(task.key)
-    name = "(its files are gone)" if described is None else show.text(described.name)
+    name = "(its files are gone)" if described is None else show.short(described.name)
     recipe = "-" if task.pin is None else task.pin.id
     return (
         view.identifier(task.key),
@@ -61,7 +61,7 @@ def row(view: View, task: Task, now: float) -> tuple[str, ...]:
 
 def with_reason(name: str, task: Task, now: float) -> str:
     """The name, and what a person should know about where the task stands."""
-    said = [task.reason] if task.reason else []
+    said = [task.reason.rstrip(".")] if task.reason else []
     if task.state is State.RETRY and task.next_at:
         said.append(f"again {ago(task.next_at, now)}")
     if task.state is State.READY and task.next_at > now:

@@ -55,7 +55,7 @@ def tasks(frame: Frame, state: str | None, since: str | None, limit: int, stuck:
     if found:
         click.echo(show.table([row(view, task, now) for task in found[:limit]], HEADS))
     elif not submitted:
-        click.echo("no such task")
+        click.echo("no task is like that")
     if len(found) > limit:
         click.echo(f"{len(found) - limit} more; --limit {len(found)} shows them all")
 

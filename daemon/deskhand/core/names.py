@@ -146,6 +146,8 @@ def ignored(name: str, extra: tuple[str, ...] = ()) -> bool:
 
 def visible(name: str) -> str:
     """*name* with every control, bidirectional or undecodable character escaped: safe on a terminal and in a log."""
+    if name.isprintable():
+        return name
     return "".join(
         char
         if char.isprintable() and unicodedata.category(char) not in ("Cf", "Cs")

@@ -47,7 +47,7 @@ def render(
         **({"your_edit_was_not_taken": list(difference)} if difference else {}),
         "yes": f"rename this file to {task.id}.json.approved   (or: deskhand approve {task.id[-6:]})",
         "no": f"rename this file to {task.id}.json.rejected   (or: deskhand reject {task.id[-6:]} --reason ...)",
-        "command": list(command),
+        **({"command": list(command)} if command else {}),
         "delivers_to": goes_to,
         "safety": recipe.safety,
         "attempts": recipe.retry.attempts,

@@ -26,6 +26,11 @@ class Bell:
         except OSError:
             return  # full: it is rung already; closed: nobody waits any more
 
+    @property
+    def wakeup_fd(self) -> int:
+        """For ``signal.set_wakeup_fd``: a signal that comes just before the wait begins would not end it otherwise."""
+        return self._theirs.fileno()
+
     def wait(self, timeout: float) -> bool:
         """Sleep until rung or for *timeout* seconds; whether it was rung."""
         ready, _, _ = select.select([self._ours], [], [], timeout)

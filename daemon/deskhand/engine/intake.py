@@ -194,6 +194,11 @@ class Intake:
         self._absorb()
         return bool(self._running or self._done or self._waiting.in_flight)
 
+    @property
+    def polling(self) -> bool:
+        """Whether a polled inbox is being listed; a mount that is away can make that last."""
+        return any(listing.future is not None for listing in self._listings)
+
     def close(self) -> None:
         """Finish what is under way and end the threads; what they still claim is found at the next start."""
         self._paused = True

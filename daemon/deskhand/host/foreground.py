@@ -174,7 +174,7 @@ def run(desk: Desk, *, until_idle: bool = False, console: bool = True) -> int:
             clockwork = Clockwork(
                 daemon.ring, settings.schedule, scan_interval=settings.scan_interval, clock=session.clock
             )
-            with _signals(daemon):
+            with _signals(daemon, bell):
                 clockwork.start()
                 try:
                     daemon.serve(until_idle=until_idle)
@@ -197,11 +197,13 @@ def run(desk: Desk, *, until_idle: bool = False, console: bool = True) -> int:
 
 
 @contextmanager
-def _signals(daemon: Daemon) -> Iterator[None]:
+def _signals(daemon: Daemon, bell: Bell) -> Iterator[None]:
     numbers = [signal.SIGINT, signal.SIGTERM]
     before = {number: signal.signal(number, daemon.stop) for number in numbers}
+    woken = signal.set_wakeup_fd(bell.wakeup_fd, warn_on_full_buffer=False)
     try:
         yield
     finally:
+        signal.set_wakeup_fd(woken)
         for number, handler in before.items():
             signal.signal(number, handler)

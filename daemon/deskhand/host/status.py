@@ -75,13 +75,13 @@ class StatusWriter:
             paused=None if status["paused"] == "no" else str(status["paused"]),
             counts={State(name): number for name, number in status["states"].items()},
             waiting=tuple(self._asked(task) for task in first(tasks, {State.WAITING, State.IN_DOUBT})),
-            failed=tuple(_ended(entry) for entry in parts.effects.failed),
+            failed=tuple(self._over(entry, "failed") for entry in parts.effects.failed),
             parked=tuple(self._line(task) for task in first(tasks, {State.PARKED, State.BLOCKED})),
             stalled=tuple(
                 Stalled(name=visible(entry.name), inbox=entry.inbox, since=entry.since)
                 for entry in parts.intake.stalled()
             ),
-            completed=tuple(_ended(entry) for entry in parts.effects.completed),
+            completed=tuple(self._over(entry, "completed") for entry in parts.effects.completed),
             problems=tuple(problems),
         )
 
@@ -89,6 +89,11 @@ class StatusWriter:
         identifier = self._session.parts.placement.identifier(task.key)
         found = task_files.peek(self._session.desk.folder(task.folder) / f"{identifier}.task.json")
         return identifier if found is None else found.name
+
+    def _over(self, entry: Ended, folder: str) -> Line:
+        found = task_files.peek(self._session.desk.folder(folder) / f"{entry.id}.task.json")
+        name = entry.id if found is None else found.name
+        return Line(id=entry.id, name=name, at=entry.at, recipe=entry.recipe, reason=entry.reason)
 
     def _asked(self, task: Task) -> Asked:
         return Asked(
@@ -114,7 +119,3 @@ class StatusWriter:
 def first(tasks: Iterable[Task], states: set[State]) -> list[Task]:
     """The oldest tasks in *states*, one more than the note shows."""
     return sorted((task for task in tasks if task.state in states), key=lambda task: task.first_seq)[: LINES_MAX + 1]
-
-
-def _ended(entry: Ended) -> Line:
-    return Line(id=entry.id, name=entry.id, at=entry.at, recipe=entry.recipe, reason=entry.reason)

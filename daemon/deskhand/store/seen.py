@@ -77,7 +77,9 @@ def _connect(path: Path) -> sqlite3.Connection:
         connection.execute(
             "CREATE TABLE IF NOT EXISTS seen (sha256 BLOB PRIMARY KEY, task TEXT NOT NULL) WITHOUT ROWID"
         )
-        connection.execute("PRAGMA quick_check")
+        found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if found != "ok":
+            raise sqlite3.DatabaseError(found)
     except sqlite3.DatabaseError:
         connection.close()
         raise

@@ -86,7 +86,7 @@ class IntakeBench:
         end = time.monotonic() + timeout
         self.turn(moved)
         for _ in range(2):
-            while self.intake.under_way:
+            while self.intake.under_way or self.intake.polling:
                 if time.monotonic() > end:
                     raise TimeoutError("the intake does not come to rest")
                 self.bell.wait(0.005)
