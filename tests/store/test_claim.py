@@ -341,3 +341,25 @@ def test_kinds_are_told_apart_without_opening(desk: Desk) -> None:
     with Folder.open(desk.inbox) as folder:
         kinds = {entry.name: entry.kind for entry in folder.entries()}
     assert kinds == {"link": Kind.LINK, "loop": Kind.LINK, "fifo": Kind.SPECIAL}
+
+
+def test_giving_back_never_replaces_what_came_meanwhile(desk: Desk) -> None:
+    path = desk.inbox / "a.txt"
+    path.write_text("first")
+    place = Place("main", desk.inbox, None, "a.txt")
+    batch = Batch(Files(), desk)
+    taken = batch.rename(place)
+    path.write_text("second")
+    assert not batch.give_back(taken, place)
+    assert path.read_text() == "second"
+    assert taken.read_text() == "first"
+
+
+def test_two_drops_of_one_name_in_one_batch_do_not_replace_each_other(desk: Desk) -> None:
+    place = Place("main", desk.inbox, None, "a.txt")
+    batch = Batch(Files(), desk)
+    taken = []
+    for text in ("first", "second"):
+        place.path.write_text(text)
+        taken.append(batch.rename(place))
+    assert [path.read_text() for path in taken] == ["first", "second"]

@@ -17,7 +17,7 @@ from deskhand.core.task import Options, TaskFile
 from deskhand.store.accept import Accepted
 from deskhand.store.desk import Desk
 from deskhand.store.drop_file import submit
-from deskhand.store.files import Files, FsyncError
+from deskhand.store.files import Files, FsyncError, StrPath
 from deskhand.testing.faulty_files import Crash, FaultyFiles
 from deskhand.testing.intake_bench import IntakeBench, make_folders
 
@@ -228,3 +228,35 @@ def test_a_source_on_record_that_could_not_be_removed_in_time_is_not_taken_again
     assert path.exists()
     assert restart(desk, [accepted]) == []
     assert not path.exists()
+
+
+class Recording(Files):
+    """Remembers what was made durable and named, in order."""
+
+    def __init__(self) -> None:
+        self.done: list[tuple[str, str]] = []
+
+    def before(self, operation: str, path: StrPath | int) -> None:
+        where = os.readlink(f"/proc/self/fd/{path}") if isinstance(path, int) else os.fspath(path)
+        self.done.append((operation, where))
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="descriptors have no names here")
+def test_everything_is_durable_in_the_order_that_recovery_relies_on(desk: Desk) -> None:
+    make_folders(desk)
+    path = desk.inbox / "a.txt"
+    path.write_text("hello")
+    files = Recording()
+    with IntakeBench(desk, files=files) as bench:
+        (accepted,) = bench.finish({path})
+    task_file = str(desk.accepted / f"{accepted.task_file.id}.task.json")
+    steps = [
+        next(n for n, (what, where) in enumerate(files.done) if what == "fsync" and where.endswith("/a.txt")),
+        files.done.index(("fsync", task_file)),
+        files.done.index(("fsync", str(desk.accepted))),
+        files.done.index(("rename", str(accepted.payload))),
+    ]
+    assert steps == sorted(steps)
+    after = [where for what, where in files.done[steps[-1] :] if what == "fsync"]
+    assert {str(desk.accepted), str(desk.inbox)} <= set(after)
+    assert any(os.path.dirname(where) == str(desk.claimed) for where in after)

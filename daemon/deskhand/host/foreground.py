@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -21,7 +22,7 @@ from deskhand.engine.assemble import Session, open_desk
 from deskhand.engine.bell import Bell
 from deskhand.engine.clockwork import Clockwork, Reason
 from deskhand.engine.commands import Command, Commands, Reply
-from deskhand.errors import DeskhandError, ExitCode, HeldError, StoreError
+from deskhand.errors import ConfigError, DeskhandError, ExitCode, HeldError, StoreError
 from deskhand.host.control import Control
 from deskhand.host.logs import configure
 from deskhand.host.notice import Notices
@@ -157,8 +158,7 @@ def run(desk: Desk, *, until_idle: bool = False, console: bool = True) -> int:
 
     Raises DeskhandError when the desk cannot be opened or must not be used any more.
     """
-    os.umask(os.umask(OTHERS) & OTHERS)
-    os.chdir(desk.root)
+    _surroundings(desk)
     settings = config_file.load(desk, os.environ).settings or Settings()
     log = configure(settings.logs, desk.logs, console=console)
     bell = Bell()
@@ -194,6 +194,25 @@ def run(desk: Desk, *, until_idle: bool = False, console: bool = True) -> int:
         notices.close()
         bell.close()
     return ExitCode.OK
+
+
+def _surroundings(desk: Desk) -> None:
+    """Make the best of how the process was started; ConfigError where that is not possible."""
+    os.umask(os.umask(OTHERS) & OTHERS)
+    os.chdir(desk.root)
+    for number in range(3):  # a closed standard stream's number would go to the next file that is opened
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    if sys.stdout is None:
+        sys.stdout = os.fdopen(1, "w", closefd=False)
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(2, "w", closefd=False)
+    names = sys.getfilesystemencoding()
+    if names != "utf-8":
+        hint = "set PYTHONUTF8=1, or a locale with UTF-8 such as LANG=C.UTF-8"
+        raise ConfigError("starting the daemon", f"file names are {names} in this environment, not UTF-8", hint=hint)
 
 
 @contextmanager

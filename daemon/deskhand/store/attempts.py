@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +17,9 @@ from deskhand.core.record import timestamp
 from deskhand.core.task import InputFile, manifest_sha256
 from deskhand.errors import IntegrityError
 from deskhand.store.desk import Desk
+from deskhand.store.drop_file import plain_name
 from deskhand.store.files import Files
-from deskhand.store.task_files import BLOCK
+from deskhand.store.task_files import BLOCK, GONE_OR_SWAPPED
 
 NAME_MAX = 200
 
@@ -72,14 +74,22 @@ class Attempts:
                 self._files.make_folder(target / relative / name)
             for name in names:
                 sha256, size = self._copy_file(Path(folder, name), target / relative / name)
-                entries.append(InputFile((relative / name).as_posix(), sha256, size))
+                entries.append(InputFile(plain_name((relative / name).as_posix()), sha256, size))
         return tuple(entries)
 
     def _copy_file(self, source: Path, target: Path) -> tuple[str, int]:
         digest = hashlib.sha256()
         size = 0
-        read = os.open(source, os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0))
+        flags = os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+        try:
+            read = os.open(source, flags)
+        except OSError as error:
+            if error.errno in GONE_OR_SWAPPED:
+                raise IntegrityError("preparing a run", error.strerror or str(error), path=source) from error
+            raise
         with os.fdopen(read, "rb") as reader:
+            if not stat.S_ISREG(os.fstat(read).st_mode):
+                raise IntegrityError("preparing a run", "the input is no regular file any more", path=source)
             self._files.before("copy", target)
             write = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             try:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
-import os
 from pathlib import Path
 
 import msgspec
 
 from deskhand.core.task import InputFile, TaskFile
 from deskhand.errors import IntegrityError
+from deskhand.store.accept import take_in
 
 BLOCK = 1 << 20
+GONE_OR_SWAPPED = frozenset({errno.ENOENT, errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.ENXIO})
+"""What opening an input says when it is not there, or something else stands in its place."""
 
 
 def read(path: Path, sha256: str) -> TaskFile:
@@ -41,27 +44,14 @@ def peek(path: Path) -> TaskFile | None:
         return None
 
 
-def hash_file(path: Path) -> tuple[str, int]:
-    """SHA-256 (hex) and size of a regular file, never following a link."""
-    digest = hashlib.sha256()
-    size = 0
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0))
-    with os.fdopen(fd, "rb") as file:
-        while block := file.read(BLOCK):
-            digest.update(block)
-            size += len(block)
-    return digest.hexdigest(), size
-
-
 def manifest(path: Path) -> tuple[InputFile, ...]:
-    """The manifest of an input as it is on disk now: one entry for a file, one per file of a folder, sorted."""
-    if not path.is_dir() or path.is_symlink():
-        sha256, size = hash_file(path)
-        return (InputFile("", sha256, size),)
-    entries = []
-    for folder, _, names in os.walk(path):
-        for name in names:
-            file = Path(folder, name)
-            sha256, size = hash_file(file)
-            entries.append(InputFile(file.relative_to(path).as_posix(), sha256, size))
-    return tuple(sorted(entries, key=lambda entry: entry.path))
+    """The manifest of an input as it is on disk now.  IntegrityError when it is gone or not what an input can be."""
+    try:
+        files, odd = take_in(None, path, "folder" if path.is_dir() and not path.is_symlink() else "file")
+    except OSError as error:
+        if error.errno in GONE_OR_SWAPPED:
+            raise IntegrityError("reading an input", error.strerror or str(error), path=path) from error
+        raise
+    if odd is not None:
+        raise IntegrityError("reading an input", odd, path=path)
+    return files
