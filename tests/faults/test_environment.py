@@ -14,8 +14,10 @@ from pathlib import Path
 import pytest
 
 from deskhand.core.state import State
+from deskhand.engine import assemble
 from deskhand.engine.assemble import Session, open_desk
-from deskhand.errors import ExitCode
+from deskhand.errors import ConfigError, ExitCode
+from deskhand.host import foreground
 from deskhand.store.files import Files, FsyncError, StrPath
 from deskhand.testing.log import MemoryLog
 from tests.support.fault_desk import FaultBench
@@ -111,6 +113,19 @@ def test_f65_a_time_zone_that_does_not_exist_is_no_reason_to_fail_silently(bench
             True,
             False,
         )
+
+
+# -- 11 ----------------------------------------------------------------------------------------------------------------
+
+
+def test_f11_a_queue_on_a_network_filesystem_is_refused_by_name(
+    bench: FaultBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(assemble, "is_remote", lambda path: "nfs4" if path == bench.desk.queue else None)
+    waiting = bench.drop("first.txt")
+    with pytest.raises(ConfigError, match="queue/ is on nfs4"):
+        foreground.run(bench.desk, until_idle=True, console=False)
+    assert waiting.exists() and bench.records("daemon.started") == []
 
 
 # -- 64 ----------------------------------------------------------------------------------------------------------------
@@ -281,7 +296,7 @@ def test_f49_a_failed_sync_ends_the_daemon_with_nothing_false_on_record(
     bench.start()
     bench.wait_records("task.received")
     bench.until(
-        lambda: all(t.state is State.IN_DOUBT or t.terminal and not t.undelivered for t in bench.tasks().values()),
+        lambda: all(t.state is State.IN_DOUBT or (t.terminal and not t.undelivered) for t in bench.tasks().values()),
         "it is over, or a person is asked",
     )
     (task,) = bench.stop_and_check()

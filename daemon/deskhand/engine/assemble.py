@@ -26,12 +26,13 @@ from deskhand.engine.choosing import Choosing
 from deskhand.engine.clock import SystemClock
 from deskhand.engine.dispatcher import Dispatcher
 from deskhand.engine.effects import Effects
-from deskhand.engine.engine import Engine, Parts
+from deskhand.engine.engine import Engine
 from deskhand.engine.gestures import Gestures
 from deskhand.engine.intake import Intake
 from deskhand.engine.ledger import Ledger
 from deskhand.engine.opening import open_log
 from deskhand.engine.outcomes import Outcomes
+from deskhand.engine.parts import Parts
 from deskhand.engine.placement import Placement
 from deskhand.engine.reception import Reception
 from deskhand.engine.recovery import Recovery

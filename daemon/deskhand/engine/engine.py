@@ -5,75 +5,27 @@ The engine runs on one thread.  Others hand in facts through queues and ring the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from deskhand.core.clock import Clock
 from deskhand.core.event import Damage, Expire
-from deskhand.core.log import Log
-from deskhand.core.names import Part, visible
+from deskhand.core.names import visible
 from deskhand.core.record import Actor, Draft
-from deskhand.core.settings import Settings
 from deskhand.core.state import STARTABLE, State
-from deskhand.core.task import Task, TaskFile
-from deskhand.engine.answers import Answers, name_hash
-from deskhand.engine.bell import Notice
-from deskhand.engine.dispatcher import Dispatcher
-from deskhand.engine.effects import Effects
-from deskhand.engine.gestures import Gestures
-from deskhand.engine.intake import Intake
-from deskhand.engine.intake_facts import InboxChange
-from deskhand.engine.ledger import Ledger, counts
+from deskhand.core.task import Task
+from deskhand.engine.arrivals import Arrivals
+from deskhand.engine.ledger import counts
 from deskhand.engine.outcome import Finished, Handed
-from deskhand.engine.outcomes import Outcomes
-from deskhand.engine.placement import Placement
-from deskhand.engine.reception import Reception
-from deskhand.engine.runs import Runs
-from deskhand.engine.starting import Starting
-from deskhand.engine.strays import Strays
-from deskhand.engine.watcher import Watcher
-from deskhand.errors import IntegrityError, StoreError
-from deskhand.store.accept import Accepted
+from deskhand.engine.parts import Parts
+from deskhand.engine.timekeeper import Timekeeper
+from deskhand.errors import StoreError
 from deskhand.store.files import FsyncError
-from deskhand.store.queue_folders import QueueFolders
-from deskhand.store.recipes import Recipes
 
-CLOCK_STEP = 5.0
-"""Seconds by which the wall clock may drift from the monotonic one before that is put on record."""
-LARGE_STEP = 86_400.0
-"""Seconds; after a larger jump nothing expires until a person confirms."""
 RETRY_PAUSE = 1.0
 """Seconds until a refused commit or an unclear gesture is looked at again."""
 DELIVERY_PAUSE = 30.0
 """Seconds until a failed delivery is tried again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """Everything a tick works with; put together by ``engine.assemble``."""
-
-    settings: Settings
-    clock: Clock
-    log: Log
-    ledger: Ledger
-    folders: QueueFolders
-    placement: Placement
-    recipes: Recipes
-    intake: Intake
-    watcher: Watcher | None
-    notice: Notice
-    reception: Reception
-    gestures: Gestures
-    answers: Answers
-    strays: Strays
-    outcomes: Outcomes
-    dispatcher: Dispatcher
-    starting: Starting
-    runs: Runs
-    effects: Effects
 
 
 class Engine:
@@ -85,12 +37,10 @@ class Engine:
         self._next_scan = 0.0
         self._stuck_until = 0.0
         self._deliver_again: dict[str, float] = {}
-        self._wall = parts.clock.wall()
-        self._mono = self._seconds()
+        self.arrivals = Arrivals(parts)
+        self.time = Timekeeper(parts)
         self._trouble: str | None = None
         self._starts = True
-        self._received: list[Accepted] = []
-        """On their way onto the record: what was copied is removed from the inbox when they are."""
         self.apply_pause()
 
     def _seconds(self) -> float:
@@ -107,8 +57,8 @@ class Engine:
         now, mono = self._.clock.wall(), self._seconds()
         if not self._commit(mono):
             return
-        self._check_clock(now, mono)
-        self._rotate()
+        self.time.check_clock(now, mono)
+        self.time.rotate()
         full, look = mono >= self._next_scan, self._.notice.take()
         with self._bearing("reading answers"):  # first: whatever is asked now is on record, and stands in its folder
             if full or look or self._.gestures.unclear:
@@ -122,8 +72,8 @@ class Engine:
                 self._full_scan(now, mono)
         with self._bearing("taking drops"):
             if full or look or self._due(self._.intake.next_due(), mono):
-                self._take_drops()
-            self._receive(now)
+                self.arrivals.take_drops()
+            self.arrivals.receive(now)
         with self._bearing("recording results"):
             self._hear_workers(now, mono)
             self._redeliver(mono)
@@ -164,9 +114,7 @@ class Engine:
             self._.log.info("the audit log can be written again")
             self.apply_pause()
         self._.effects.carry_out(changes)
-        if self._received:
-            self._.intake.release(self._received)
-            self._received.clear()
+        self.arrivals.recorded()
         return True
 
     @staticmethod
@@ -196,8 +144,7 @@ class Engine:
         self._.folders.ensure()
         self._.effects.retry()
         self._.runs.retry()
-        for task in [task for task in self.ledger.tasks.values() if task.state is State.RECEIVED]:
-            self._route(task, now)
+        self.arrivals.route_unrouted(now)
         self._.strays.look(self._.runs.keys(), now)
         if not self.ledger.book.clock_unconfirmed:
             for task in list(self.ledger.tasks.values()):
@@ -211,36 +158,6 @@ class Engine:
                 undelivered = self.ledger.tasks.get(key)
                 if undelivered is not None and undelivered.undelivered:
                     self._.runs.deliver(undelivered, self._.placement.identifier(key))
-
-    def _take_drops(self) -> None:
-        moved: set[Path] = set()
-        if self._.watcher is not None:
-            self._inbox_changes(self._.watcher.supervise())
-            moved = self._.watcher.moved()
-        self._inbox_changes(self._.intake.scan(moved).changes)
-        for refused in self._.intake.problems():
-            fields = {
-                "inbox": refused.inbox,
-                "name_sha256": name_hash(refused.name),
-                "reason": refused.reason,
-                "bytes": refused.bytes,
-            }
-            self.ledger.note(Draft("drop.refused", fields))
-            self._.log.warning("drop refused", name=visible(refused.name), reason=refused.reason)
-
-    def _inbox_changes(self, changes: Iterable[InboxChange]) -> None:
-        for change in changes:
-            fields = {"inbox": change.inbox, "reason": change.reason}
-            self.ledger.note(Draft("watch.degraded" if change.degraded else "watch.restored", fields))
-            self._.log.warning(change.reason, inbox=change.inbox)
-
-    def _receive(self, now: float) -> None:
-        for accepted in self._.intake.collect():
-            identifier = accepted.task_file.id
-            self._.placement.adopt(identifier, (f"{identifier}.{Part.TASK}", accepted.task_file.input))
-            task = self._.reception.receive(accepted)
-            self._received.append(accepted)
-            self._route(task, now, accepted.task_file)
 
     def _read_gestures(self, now: float, mono: float) -> None:
         if self._.gestures.changed():
@@ -256,24 +173,7 @@ class Engine:
             elif isinstance(report, Handed) and not self._.outcomes.handed(report, now):
                 self._deliver_again[report.key] = mono + DELIVERY_PAUSE
         if ended:
-            self._unblock(now)
-
-    def _unblock(self, now: float) -> None:
-        """Something ended: what waited for it may go on."""
-        for task in list(self.ledger.tasks.values()):
-            if task.state is State.BLOCKED and self._.reception.blocked(task) is None:
-                self._route(task, now)
-
-    def _route(self, task: Task, now: float, task_file: TaskFile | None = None) -> None:
-        """Decide where it goes; when the disk refuses it stays, and the next full scan routes it."""
-        try:
-            self._.reception.route(task, task_file or self._.placement.task_file(task), now)
-        except IntegrityError as error:
-            self.ledger.decide(task, Damage("quarantined", error.sentence), now)
-        except FsyncError:
-            raise
-        except OSError as error:
-            self._.log.warning("a task cannot be routed now", task=task.key, cause=str(error))
+            self.arrivals.unblock(now)
 
     def _lost(self, now: float) -> None:
         for key, names in list(self._.effects.missing.items()):
@@ -281,34 +181,6 @@ class Engine:
             task = self.ledger.tasks.get(key)
             if task is not None and not task.terminal:
                 self.ledger.decide(task, Damage("lost", "its files vanished", names), now)
-
-    # -- time --------------------------------------------------------------------------------------------------
-
-    def _check_clock(self, now: float, mono: float) -> None:
-        step = (now - self._wall) - (mono - self._mono)
-        if abs(step) > CLOCK_STEP:
-            large = abs(step) > LARGE_STEP
-            fields = {"step_s": round(step, 3), "before": self._wall, "after": now, "confirmed": not large}
-            self.ledger.note(Draft("log.clock_step", fields))
-            self._.log.warning("the clock was set", seconds=round(step, 1))
-        self._wall, self._mono = now, mono
-
-    def _rotate(self) -> None:
-        """Begin a new day, unless files of finished tasks still have to be moved: a snapshot forgets them."""
-        if self.ledger.log.rotation_due() and not self._.placement.behind and not self.ledger.dirty:
-            self._.folders.sync()
-            self.ledger.rotate()
-
-    def heartbeat(self, uptime: float) -> None:
-        """Put on record that the daemon is alive."""
-        standing = counts(self.ledger.tasks.values())
-        fields = {
-            "uptime_s": round(uptime),
-            "unfinished": len(self.ledger.tasks),
-            "running": len(self._.runs.keys()),
-            "waiting": standing.get(State.WAITING, 0),
-        }
-        self.ledger.note(Draft("log.heartbeat", fields))
 
     # -- what commands ask for ---------------------------------------------------------------------------------
 
@@ -343,7 +215,7 @@ class Engine:
     def try_again(self, task: Task, now: float) -> dict[str, Any]:
         """Look again at a parked or blocked task, with the recipes as they are now."""
         before = task.seq
-        self._route(task, now)
+        self.arrivals.route(task, now)
         after = self.ledger.tasks.get(task.key, task)
         return {"key": after.key, "state": after.state, "changed": after.seq != before, "reason": after.reason}
 
@@ -369,7 +241,7 @@ class Engine:
         self._.intake.recipe_ids = self._.recipes.current.ids
         now = self._.clock.wall()
         for task in [task for task in self.ledger.tasks.values() if task.state is State.PARKED]:
-            self._route(task, now)
+            self.arrivals.route(task, now)
 
     @property
     def idle(self) -> bool:
@@ -379,7 +251,6 @@ class Engine:
             and self._.intake.next_due() is None
             and not self._.runs.busy
             and not self._startable()
-            and (self.ledger.book.paused == "all" or not self._due(self._.dispatcher.next_due(), self._.clock.wall()))
             and not self._deliver_again
             and not self.ledger.dirty
         )

@@ -13,6 +13,7 @@ from deskhand.core.names import is_key
 from deskhand.core.recipe import Pin
 from deskhand.core.record import Draft, Record
 from deskhand.core.replay import TARGETS, apply, stamp_task
+from deskhand.core.state import State
 from deskhand.core.step import Decision, step
 from deskhand.core.task import Source, Task
 from deskhand.store.audit_log import AuditLog
@@ -91,6 +92,8 @@ class Ledger:
         self.book = Book() if snapshot is None else msgspec.json.decode(snapshot, type=Book)
         self.ended: dict[str, Task] = {}
         """Key -> finished task whose files are not yet moved."""
+        self.blocked: set[str] = set()
+        """Keys of the tasks that wait for others."""
         self.outcomes: dict[str, str] = {}
         """Key -> final state of the tasks that ended in this run of the daemon, the last 10,000."""
         self.sources: list[tuple[Source, str]] = []
@@ -101,6 +104,7 @@ class Ledger:
                 self.sources.append((msgspec.convert(record.fields["source"], Source), record.fields["input_sha256"]))
             if moved is not None and moved[1].terminal:
                 self.ended[moved[1].key] = moved[1]
+        self.blocked.update(key for key, task in self.tasks.items() if task.state is State.BLOCKED)
 
     @property
     def log(self) -> AuditLog:
@@ -146,6 +150,10 @@ class Ledger:
         first = before if earlier is None else earlier.before
         started = draft.type == "task.started" or (earlier is not None and earlier.attempt)
         self._changes[key] = Change(first, after, started)
+        if after.state is State.BLOCKED:
+            self.blocked.add(key)
+        else:
+            self.blocked.discard(key)
         if after.terminal:
             self.ended[key] = after
             self.outcomes[key] = after.state

@@ -100,7 +100,7 @@ class Daemon:
     def _by_the_clock(self, reason: Reason) -> None:
         match reason:
             case Reason.HEARTBEAT:
-                self._engine.heartbeat((self._session.clock.monotonic_ns() - self._started) / 1e9)
+                self._engine.time.heartbeat((self._session.clock.monotonic_ns() - self._started) / 1e9)
             case Reason.RESCAN:
                 self._engine.scan_everything()
             case Reason.TIDY:

@@ -1,0 +1,89 @@
+"""From the inboxes to the first records: drops are taken, received and routed; what was held up is routed again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from deskhand.core.event import Damage
+from deskhand.core.names import Part, visible
+from deskhand.core.record import Draft
+from deskhand.core.state import State
+from deskhand.core.task import Task, TaskFile
+from deskhand.engine.answers import name_hash
+from deskhand.engine.intake_facts import InboxChange
+from deskhand.engine.parts import Parts
+from deskhand.errors import IntegrityError
+from deskhand.store.accept import Accepted
+from deskhand.store.files import FsyncError
+
+
+class Arrivals:
+    """The deciding thread's side of the intake."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._ = parts
+        self.ledger = parts.ledger
+        self._received: list[Accepted] = []
+        """On their way onto the record: what was copied is removed from the inbox when they are."""
+
+    def take_drops(self) -> None:
+        """Look at the inboxes, and hand what is finished to the intake's threads."""
+        moved: set[Path] = set()
+        if self._.watcher is not None:
+            self._tell(self._.watcher.supervise())
+            moved = self._.watcher.moved()
+        self._tell(self._.intake.scan(moved).changes)
+        for refused in self._.intake.problems():
+            fields = {
+                "inbox": refused.inbox,
+                "name_sha256": name_hash(refused.name),
+                "reason": refused.reason,
+                "bytes": refused.bytes,
+            }
+            self.ledger.note(Draft("drop.refused", fields))
+            self._.log.warning("drop refused", name=visible(refused.name), reason=refused.reason)
+
+    def _tell(self, changes: Iterable[InboxChange]) -> None:
+        for change in changes:
+            fields = {"inbox": change.inbox, "reason": change.reason}
+            self.ledger.note(Draft("watch.degraded" if change.degraded else "watch.restored", fields))
+            self._.log.warning(change.reason, inbox=change.inbox)
+
+    def receive(self, now: float) -> None:
+        """Record and route what the intake's threads made durable."""
+        for accepted in self._.intake.collect():
+            identifier = accepted.task_file.id
+            self._.placement.adopt(identifier, (f"{identifier}.{Part.TASK}", accepted.task_file.input))
+            task = self._.reception.receive(accepted)
+            self._received.append(accepted)
+            self.route(task, now, accepted.task_file)
+
+    def unblock(self, now: float) -> None:
+        """Something ended: what waited for it may go on."""
+        for key in list(self.ledger.blocked):
+            task = self.ledger.tasks[key]
+            if self._.reception.blocked(task) is None:
+                self.route(task, now)
+
+    def route(self, task: Task, now: float, task_file: TaskFile | None = None) -> None:
+        """Decide where it goes; when the disk refuses it stays, and the next full scan routes it."""
+        try:
+            self._.reception.route(task, task_file or self._.placement.task_file(task), now)
+        except IntegrityError as error:
+            self.ledger.decide(task, Damage("quarantined", error.sentence), now)
+        except FsyncError:
+            raise
+        except OSError as error:
+            self._.log.warning("a task cannot be routed now", task=task.key, cause=str(error))
+
+    def route_unrouted(self, now: float) -> None:
+        """Tasks that a torn batch or a full disk left without a first decision."""
+        for task in [task for task in self.ledger.tasks.values() if task.state is State.RECEIVED]:
+            self.route(task, now)
+
+    def recorded(self) -> None:
+        """What was received is durable: the sources that were copied can go."""
+        if self._received:
+            self._.intake.release(self._received)
+            self._received.clear()

@@ -1,0 +1,55 @@
+"""What the time brings: clock steps put on record, new days of the log, heartbeats."""
+
+from __future__ import annotations
+
+from deskhand.core.record import Draft
+from deskhand.core.state import State
+from deskhand.engine.ledger import counts
+from deskhand.engine.parts import Parts
+from deskhand.errors import StoreError
+
+CLOCK_STEP = 5.0
+"""Seconds by which the wall clock may drift from the monotonic one before that is put on record."""
+LARGE_STEP = 86_400.0
+"""Seconds; after a larger jump nothing expires until a person confirms."""
+
+
+class Timekeeper:
+    """Used by the deciding thread, once a tick."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._ = parts
+        self._wall = parts.clock.wall()
+        self._mono = parts.clock.monotonic_ns() / 1e9
+
+    def check_clock(self, now: float, mono: float) -> None:
+        """Put on record that the wall clock was set."""
+        step = (now - self._wall) - (mono - self._mono)
+        if abs(step) > CLOCK_STEP:
+            large = abs(step) > LARGE_STEP
+            fields = {"step_s": round(step, 3), "before": self._wall, "after": now, "confirmed": not large}
+            self._.ledger.note(Draft("log.clock_step", fields))
+            self._.log.warning("the clock was set", seconds=round(step, 1))
+        self._wall, self._mono = now, mono
+
+    def rotate(self) -> None:
+        """Begin a new day, unless files of finished tasks still have to be moved: a snapshot forgets them."""
+        ledger = self._.ledger
+        if not ledger.log.rotation_due() or self._.placement.behind or ledger.dirty:
+            return
+        self._.folders.sync()
+        try:
+            ledger.rotate()
+        except StoreError as error:
+            self._.log.warning("the log's new day cannot be begun yet", cause=error.sentence)
+
+    def heartbeat(self, uptime: float) -> None:
+        """Put on record that the daemon is alive, *uptime* seconds after its start."""
+        tasks = self._.ledger.tasks
+        fields = {
+            "uptime_s": round(uptime),
+            "unfinished": len(tasks),
+            "running": len(self._.runs.keys()),
+            "waiting": counts(tasks.values()).get(State.WAITING, 0),
+        }
+        self._.ledger.note(Draft("log.heartbeat", fields))
