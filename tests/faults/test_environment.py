@@ -17,7 +17,6 @@ from deskhand.core.state import State
 from deskhand.engine import assemble
 from deskhand.engine.assemble import Session, open_desk
 from deskhand.errors import ConfigError, ExitCode
-from deskhand.host import foreground
 from deskhand.store.files import Files, FsyncError, StrPath
 from deskhand.testing.log import MemoryLog
 from tests.support.fault_desk import FaultBench
@@ -123,8 +122,11 @@ def test_f11_a_queue_on_a_network_filesystem_is_refused_by_name(
 ) -> None:
     monkeypatch.setattr(assemble, "is_remote", lambda path: "nfs4" if path == bench.desk.queue else None)
     waiting = bench.drop("first.txt")
-    with pytest.raises(ConfigError, match="queue/ is on nfs4"):
-        foreground.run(bench.desk, until_idle=True, console=False)
+    with (
+        pytest.raises(ConfigError, match="queue/ is on nfs4"),
+        open_desk(bench.desk, MemoryLog(), ring=lambda: None, watch=False),
+    ):
+        pytest.fail("it was opened")
     assert waiting.exists() and bench.records("daemon.started") == []
 
 

@@ -68,6 +68,8 @@ class Arrivals:
 
     def route(self, task: Task, now: float, task_file: TaskFile | None = None) -> None:
         """Decide where it goes; when the disk refuses it stays, and the next full scan routes it."""
+        if task.key in self._.placement.behind:
+            return
         try:
             self._.reception.route(task, task_file or self._.placement.task_file(task), now)
         except IntegrityError as error:

@@ -58,7 +58,7 @@ class Engine:
         if not self._commit(mono):
             return
         self.time.check_clock(now, mono)
-        self.time.rotate()
+        self.time.rotate(mono)
         full, look = mono >= self._next_scan, self._.notice.take()
         with self._bearing("reading answers"):  # first: whatever is asked now is on record, and stands in its folder
             if full or look or self._.gestures.unclear:
@@ -78,6 +78,8 @@ class Engine:
             self._hear_workers(now, mono)
             self._redeliver(mono)
             self._lost(now)
+            if self.ledger.take_completed() or full:
+                self.arrivals.unblock(now)
         with self._bearing("starting tasks"):
             if self._starts and self.ledger.book.paused != "all":
                 self._.starting.start_due(self._.runs.running(), now)

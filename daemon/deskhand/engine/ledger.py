@@ -94,6 +94,7 @@ class Ledger:
         """Key -> finished task whose files are not yet moved."""
         self.blocked: set[str] = set()
         """Keys of the tasks that wait for others."""
+        self._completed = False
         self.outcomes: dict[str, str] = {}
         """Key -> final state of the tasks that ended in this run of the daemon, the last 10,000."""
         self.sources: list[tuple[Source, str]] = []
@@ -154,6 +155,7 @@ class Ledger:
             self.blocked.add(key)
         else:
             self.blocked.discard(key)
+        self._completed |= after.state is State.COMPLETED
         if after.terminal:
             self.ended[key] = after
             self.outcomes[key] = after.state
@@ -178,6 +180,11 @@ class Ledger:
         changes = list(self._changes.values())
         self._changes.clear()
         return changes
+
+    def take_completed(self) -> bool:
+        """Whether a task was completed since the last call: what waited for it may go on."""
+        completed, self._completed = self._completed, False
+        return completed
 
     def rotate(self) -> None:
         """Begin a new day, with the unfinished tasks as its snapshot."""

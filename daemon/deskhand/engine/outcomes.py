@@ -15,7 +15,7 @@ from deskhand.engine.asking import Asking
 from deskhand.engine.ledger import Ledger
 from deskhand.engine.outcome import Finished, Handed
 from deskhand.engine.placement import Placement
-from deskhand.errors import DeskhandError
+from deskhand.errors import DeskhandError, IntegrityError
 from deskhand.store import task_files
 from deskhand.store.recipes import Recipes
 
@@ -43,8 +43,15 @@ class Outcomes:
             self._damaged(task, report.reason or "its files are not those on record", now)
             return
         recipe = self._recipe(task)
-        retry = Retry() if recipe is None else recipe.retry
         idempotent = recipe is not None and recipe.idempotent
+        ask = None
+        if report.result in ("cut", "drained") and not idempotent:
+            try:
+                ask = self._doubt(task, report, now)
+            except IntegrityError as error:
+                self._damaged(task, f"attempt {task.attempt} was cut off, and {error.cause}", now)
+                return
+        retry = Retry() if recipe is None else recipe.retry
         event = Ended(
             result=report.result,
             reason=said if report.result == "cancelled" and said else report.reason,
@@ -54,7 +61,7 @@ class Outcomes:
             usage=report.usage,
             results=report.results,
             deliver=report.result == "ok" and recipe is not None and recipe.deliver is not None,
-            ask=None if idempotent or report.result not in ("cut", "drained") else self._doubt(task, report, now),
+            ask=ask,
             actor=actor,
         )
         self._ledger.decide(task, event, now)

@@ -46,10 +46,9 @@ class Starting:
     def start_due(self, running: Counter[str], now: float) -> None:
         """Record attempts for as many tasks as there is room for.  *running*: recipe id -> attempts under way."""
         self._dispatcher.mature(now, self._ledger.tasks.get)
-        room = self._settings.workers - sum(running.values())
-        inline = INLINE_BATCH - sum(running.values())
-        if inline <= 0:
-            return
+        inside = sum(count for recipe_id, count in running.items() if self._recipes.is_inline(recipe_id))
+        inline = INLINE_BATCH - inside
+        room = self._settings.workers - (sum(running.values()) - inside)
 
         def full(recipe_id: str) -> bool:
             limit = self._recipes.concurrency(recipe_id)
@@ -57,14 +56,26 @@ class Starting:
             return crowded or (inline if self._recipes.is_inline(recipe_id) else room) <= 0
 
         for task in self._dispatcher.ready(self._ledger.tasks.get, full):
-            recipe = self._recipe(task, now)
-            if recipe is None or not self._start(task, recipe, now):
+            if not self._begin(task, now):
                 continue
-            running[recipe.id] += 1
-            room -= 1
-            inline -= 1
-            if inline <= 0:
-                return
+            recipe_id = task.pin.id if task.pin is not None else ""
+            running[recipe_id] += 1
+            if self._recipes.is_inline(recipe_id):
+                inline -= 1
+            else:
+                room -= 1
+
+    def _begin(self, task: Task, now: float) -> bool:
+        """Whether an attempt was recorded.  A task that the disk kept from starting is put back into the order."""
+        if task.key in self._placement.behind:
+            self._dispatcher.add(task)
+            return False
+        try:
+            recipe = self._recipe(task, now)
+            return recipe is not None and self._start(task, recipe, now)
+        except OSError:
+            self._dispatcher.add(task)
+            raise
 
     def _recipe(self, task: Task, now: float) -> Recipe | None:
         if task.pin is None:

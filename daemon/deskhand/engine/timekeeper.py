@@ -7,11 +7,14 @@ from deskhand.core.state import State
 from deskhand.engine.ledger import counts
 from deskhand.engine.parts import Parts
 from deskhand.errors import StoreError
+from deskhand.store.files import FsyncError
 
 CLOCK_STEP = 5.0
 """Seconds by which the wall clock may drift from the monotonic one before that is put on record."""
 LARGE_STEP = 86_400.0
 """Seconds; after a larger jump nothing expires until a person confirms."""
+PAUSE = 60.0
+"""Seconds until a new day that could not be begun is tried again."""
 
 
 class Timekeeper:
@@ -21,6 +24,7 @@ class Timekeeper:
         self._ = parts
         self._wall = parts.clock.wall()
         self._mono = parts.clock.monotonic_ns() / 1e9
+        self._next_try = 0.0
 
     def check_clock(self, now: float, mono: float) -> None:
         """Put on record that the wall clock was set."""
@@ -32,16 +36,23 @@ class Timekeeper:
             self._.log.warning("the clock was set", seconds=round(step, 1))
         self._wall, self._mono = now, mono
 
-    def rotate(self) -> None:
-        """Begin a new day, unless files of finished tasks still have to be moved: a snapshot forgets them."""
+    def rotate(self, mono: float) -> None:
+        """Begin a new day, unless files of finished tasks still have to be moved: a snapshot forgets them.
+
+        What the disk refuses is tried again in a minute; the old day goes on meanwhile.
+        """
         ledger = self._.ledger
-        if not ledger.log.rotation_due() or self._.placement.behind or ledger.dirty:
+        if not ledger.log.rotation_due() or self._.placement.behind or ledger.dirty or mono < self._next_try:
             return
-        self._.folders.sync()
         try:
+            self._.folders.ensure()
+            self._.folders.sync()
             ledger.rotate()
-        except StoreError as error:
-            self._.log.warning("the log's new day cannot be begun yet", cause=error.sentence)
+        except FsyncError:
+            raise
+        except (StoreError, OSError) as error:
+            self._next_try = mono + PAUSE
+            self._.log.warning("the log's new day cannot be begun yet", cause=str(error))
 
     def heartbeat(self, uptime: float) -> None:
         """Put on record that the daemon is alive, *uptime* seconds after its start."""

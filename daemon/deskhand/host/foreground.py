@@ -48,6 +48,7 @@ class Daemon:
         self._started = session.clock.monotonic_ns()
         self._rung: set[Reason] = set()
         self._stops = 0
+        self._answered: list[tuple[Future[Reply], Reply | Future[Reply]]] = []
 
     def ring(self, reason: Reason) -> None:
         """The clockwork's ring; called in its thread."""
@@ -72,13 +73,15 @@ class Daemon:
             self._turn()
 
     def _turn(self) -> None:
-        answered = self._hear()
+        self._answered += self._hear()
         while self._rung:
             self._by_the_clock(self._rung.pop())
         self._engine.tick()
-        self._commands.settle()
-        for promise, reply in answered:
-            _fulfil(promise, reply)
+        if not self._engine.ledger.dirty:  # nobody is told what is not durable
+            self._commands.settle()
+            for promise, reply in self._answered:
+                _fulfil(promise, reply)
+            self._answered.clear()
         self._status.write()
 
     def _hear(self) -> list[tuple[Future[Reply], Reply | Future[Reply]]]:

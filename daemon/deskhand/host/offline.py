@@ -9,7 +9,7 @@ from deskhand.core.log import NoLog
 from deskhand.core.record import Actor
 from deskhand.engine.assemble import open_desk
 from deskhand.engine.commands import Command, Commands
-from deskhand.errors import HeldError
+from deskhand.errors import HeldError, StoreError
 from deskhand.store.desk import Desk
 
 
@@ -19,6 +19,9 @@ def carry_out(desk: Desk, verb: str, arguments: dict[str, Any], actor: Actor) ->
         commands = Commands(session.engine)
         answer = commands.carry_out(Command(verb, actor, arguments), session.clock.wall())
         session.engine.tick()
+        if session.engine.ledger.dirty:
+            cause = "the audit log cannot be written"
+            raise StoreError(verb, cause, path=desk.audit, hint="make room on the disk; nothing was changed")
         commands.settle()
         if not isinstance(answer, Future):
             return answer

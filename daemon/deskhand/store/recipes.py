@@ -7,6 +7,7 @@ unavailable: an older one never takes its place unasked.
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -28,6 +29,8 @@ from deskhand.store.recipe_drafts import Blessing, DraftCheck
 from deskhand.store.recipe_files import MAX_CODE, RecipePaths, read_bytes, sha256
 
 RECORDS = frozenset({"recipe.adopted", "recipe.blessed"})
+PASSING = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR, errno.EAGAIN, errno.EIO, errno.ESTALE})
+"""Errors of the machine that say nothing about a recipe: they are raised as they are, and whoever asks tries again."""
 _HINT = "put the blessed file back, or bless the recipe again"
 _Identity = tuple[int, ...]
 
@@ -205,6 +208,8 @@ class Recipes:
             try:
                 seen = os.lstat(each)
             except OSError as error:
+                if error.errno in PASSING:
+                    raise
                 cause = f"{each.name} cannot be read: {error.strerror}"
                 raise IntegrityError("reading a blessed recipe", cause, path=each, hint=_HINT) from error
             found += [seen.st_mtime_ns, seen.st_ctime_ns, seen.st_size, seen.st_ino, seen.st_mode]
@@ -236,6 +241,8 @@ def _verified(path: Path, expected: str, limit: int | None = None) -> bytes:
     try:
         data = read_bytes(path) if limit is None else read_bytes(path, limit)
     except OSError as error:
+        if error.errno in PASSING:
+            raise
         cause = f"{path.name} cannot be read: {error.strerror or error}"
         raise IntegrityError("reading a blessed recipe", cause, path=path, hint=_HINT) from error
     if sha256(data) != expected:
