@@ -59,7 +59,7 @@ def machine() -> str:
     load = os.getloadavg()[0]
     return (
         f"{os.cpu_count()} cores ({model}{', virtual machine' if virtual else ''}), {memory:.0f} GiB, "
-        f"{platform.system()} {platform.release().partition("-")[0]}, {filesystem(Path(tempfile.gettempdir()))}, "
+        f"{platform.system()} {platform.release().partition('-')[0]}, {filesystem(Path(tempfile.gettempdir()))}, "
         f"Python {platform.python_version()}; appending 700 bytes and fdatasync takes {sync_time():.2f} ms; "
         f"load {load:.1f} at the end"
     )

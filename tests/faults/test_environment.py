@@ -46,13 +46,7 @@ SURROUNDINGS = {
 }
 
 
-NO_CWD = pytest.mark.xfail(strict=True, reason="the command asks for the working folder even when a desk is named")
-
-
-@pytest.mark.parametrize(
-    "shell",
-    [pytest.param(line, id=name, marks=[NO_CWD] if name == "no-cwd" else []) for name, line in SURROUNDINGS.items()],
-)
+@pytest.mark.parametrize("shell", [pytest.param(line, id=name) for name, line in SURROUNDINGS.items()])
 def test_f65_it_works_in_odd_surroundings(
     bench: FaultBench, shell: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -85,7 +79,6 @@ def test_f65_an_encoding_that_cannot_name_every_file_is_refused_at_the_start(ben
     assert waiting.exists()
 
 
-@pytest.mark.xfail(strict=True, reason="a deleted working folder is reported as an error of the disk, without a hint")
 @pytest.mark.parametrize("where", ["run", "status"])
 def test_f65_without_a_place_it_says_why(bench: FaultBench, where: str, tmp_path: Path) -> None:
     """No desk is named, and the folder to begin the search in is gone."""

@@ -322,7 +322,6 @@ def test_f55_a_copied_desk_is_refused_until_it_is_adopted(bench: FaultBench) -> 
     bench.stop_and_check()
 
 
-@pytest.mark.xfail(strict=True, reason="adopting asks again about startable tasks only, not about blocked ones")
 def test_f55_a_blocked_task_of_a_copied_desk_is_asked_again_too(bench: FaultBench) -> None:
     """What must not be repeated blindly and only waits for another task may have run on the original meanwhile."""
     bench.counting("job", "true")

@@ -34,6 +34,14 @@ class Verb(click.Command):
         self.params.append(desk_option())
 
 
+def here() -> Path:
+    """The working folder; the root when it was deleted, so that a desk that is named is found all the same."""
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        return Path(os.path.sep)
+
+
 class Frame:
     """The desk that the command line is about.  Nothing is read before it is asked for."""
 
@@ -45,7 +53,7 @@ class Frame:
         """The desk; ConfigError (exit 2) when there is none."""
         from deskhand.host.found import find_desk
 
-        return find_desk(self.explicit, os.environ, Path.cwd())
+        return find_desk(self.explicit, os.environ, here())
 
     @cached_property
     def settings(self) -> Settings:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from deskhand.cli import show
-from deskhand.cli.frame import Verb, json_option
+from deskhand.cli.frame import Verb, here, json_option
 
 
 @click.command("init", cls=Verb)
@@ -34,6 +34,6 @@ def init(folder: Path | None, adopt: bool, as_json: bool) -> None:
         words = "it is paused; look around, and when everything is as it should be: deskhand resume"
         click.echo(words if paused else "this desk acted last anyway; nothing had to be adopted")
         return
-    here = desk.root == Path.cwd().resolve()
-    click.echo(f"  start it:   {'' if here else f'cd {show.path(desk.root)} && '}deskhand run")
+    at_hand = desk.root == here().resolve()
+    click.echo(f"  start it:   {'' if at_hand else f'cd {show.path(desk.root)} && '}deskhand run")
     click.echo("  then drop:  cp FILE watch_inbox/   and see: deskhand status")

@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 
 from deskhand.core import strict_yaml as y
 from deskhand.core.names import extension
+from deskhand.core.options import check_options
 from deskhand.core.shape import MISSING, Field, Shaper
 from deskhand.core.task import Options
 
@@ -30,12 +31,6 @@ HEAD_BYTES = 64 * 1024
 """The front matter must end within these."""
 EXTENSIONS = frozenset({".md", ".markdown", ".txt"})
 """Names that can have front matter."""
-MAX_ITEMS = 100
-"""Parameters, and names under `after`."""
-MAX_TEXT = 200
-"""Characters of a key or recipe name."""
-MAX_MOMENT = datetime(9000, 1, 1, tzinfo=UTC).timestamp()
-"""Epoch seconds that every zone can still show as a date."""
 
 _FENCE = re.compile(r"---[ \t]*(?:\r\n|\r|\n)")
 _END = re.compile(r"^(?:---|\.\.\.)[ \t]*$", re.MULTILINE)
@@ -46,7 +41,6 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-_PRIORITY = range(-10, 11)
 
 
 class FrontMatter(NamedTuple):
@@ -137,12 +131,9 @@ class _Readers:
             return self.shaper.wrong(node.span, path, message)
         try:
             moment = datetime.fromisoformat(node.value)
-            seconds = (moment if moment.tzinfo else moment.replace(tzinfo=self._zone)).timestamp()
+            return (moment if moment.tzinfo else moment.replace(tzinfo=self._zone)).timestamp()
         except (ValueError, OverflowError):
             return self.shaper.wrong(node.span, path, message)
-        if not 0 <= seconds < MAX_MOMENT:
-            return self.shaper.wrong(node.span, path, "must be from the year 1970 to the year 9000")
-        return seconds
 
     def _after(self, node: y.Node, path: str) -> Any:
         items = node.items if isinstance(node, y.Sequence) else (node,)
@@ -155,20 +146,8 @@ class _Readers:
 
     def check(self, ours: y.Node, found: dict[str, Any]) -> None:
         """Lengths and ranges."""
-        params, after = found.get("params", {}), found.get("after", ())
-        texts = [("recipe", found.get("recipe")), ("key", found.get("key"))]
-        texts += [("after", name) for name in after]
-        for key, text in texts:
-            if text is not None and not 0 < len(text) <= MAX_TEXT:
-                self._wrong(ours, key, f"must have 1 to {MAX_TEXT} characters")
-        for key, count in (("params", len(params)), ("after", len(after))):
-            if count > MAX_ITEMS:
-                self._wrong(ours, key, f"has more than {MAX_ITEMS} entries")
-        if found.get("priority") is not None and found["priority"] not in _PRIORITY:
-            self._wrong(ours, "priority", "must be from -10 to 10")
-
-    def _wrong(self, ours: y.Node, key: str, message: str) -> None:
-        self.shaper.wrong(y.locate(ours, key), f"deskhand.{key}", message)
+        for problem in check_options(Options(**found)):
+            self.shaper.wrong(y.locate(ours, problem.option), f"deskhand.{problem.option}", problem.message)
 
 
 def _violated(violations: tuple[y.Violation, ...]) -> FrontMatter:

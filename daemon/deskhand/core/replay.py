@@ -77,6 +77,7 @@ def _received(fields: Mapping[str, Any], seq: int, ts: float) -> Task:
         next_at=fields.get("not_before") or 0.0,
         label=fields.get("label"),
         after=tuple(fields.get("after", ())),
+        reason=fields.get("reason"),
         strict=fields.get("strict", False),
         duplicate_of=fields.get("duplicate_of"),
     )

@@ -148,7 +148,8 @@ def _allowed(info: inspect.Type) -> str:
 
 def _number(info: inspect.IntType | inspect.FloatType, unit: str | None) -> str:
     word = {"seconds": "duration", "bytes": "size"}.get(unit or "", "number")
-    if info.ge is not None and info.le is not None:
+    # The longest duration is the same everywhere and said once, above the tables.
+    if unit != "seconds" and info.ge is not None and info.le is not None:
         return f"{word} from {info.ge} to {info.le}"
     if info.gt is not None:
         return f"{word} above {info.gt}"

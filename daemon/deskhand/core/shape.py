@@ -20,7 +20,7 @@ import msgspec
 from msgspec import inspect
 
 from deskhand.core import strict_yaml as y
-from deskhand.core.units import parse_duration, parse_size
+from deskhand.core.units import parse_duration, parse_size, show_duration
 
 Field = tuple[type[msgspec.Struct], str]
 
@@ -192,7 +192,7 @@ def _scalar(node: y.Scalar, info: inspect.Type, unit: str | None) -> Any:
         case inspect.IntType():
             return _in_range(_integer(node, unit), info)
         case inspect.FloatType():
-            return _in_range(_number(node, unit), info)
+            return _in_range(_number(node, unit), info, unit)
         case inspect.LiteralType():
             return _choice(node, info)
         case _:
@@ -223,8 +223,12 @@ def _number(node: y.Scalar, unit: str | None) -> float:
     return float(node.value)
 
 
-def _in_range(value: int | float, info: inspect.IntType | inspect.FloatType) -> int | float:
-    if info.ge is not None and info.le is not None and not info.ge <= value <= info.le:
+def _in_range(
+    value: int | float, info: inspect.IntType | inspect.FloatType, unit: str | None = None
+) -> int | float:
+    if unit == "seconds" and info.le is not None and value > info.le:
+        raise ValueError(f"must be at most {show_duration(info.le)}")
+    if unit != "seconds" and info.ge is not None and info.le is not None and not info.ge <= value <= info.le:
         raise ValueError(f"must be from {info.ge} to {info.le}, not {value}")
     if (info.ge is not None and value < info.ge) or (info.gt is not None and value <= info.gt):
         raise ValueError(f"must be {'at least' if info.ge is not None else 'more than'} {info.ge or info.gt or 0}")

@@ -6,7 +6,7 @@ import base64
 import hashlib
 from typing import Literal
 
-from msgspec import Struct, field
+from msgspec import Struct, field, json
 
 from deskhand.core.recipe import Pin
 from deskhand.core.state import FOLDERS, TERMINAL, State
@@ -38,11 +38,20 @@ class InputFile(Struct, frozen=True):
 
 
 def manifest_sha256(files: tuple[InputFile, ...]) -> str:
-    """The hash that stands for an input: the file's own for one file, else of ``<sha256>  <path>\\n`` lines, sorted."""
+    """The hash that stands for an input: the file's own for one file, else of ``<sha256>  <path>\\n`` lines, sorted.
+
+    A line is what ``sha256sum`` (coreutils 9) prints: when the path has a backslash, LF or CR, these are written
+    ``\\\\``, ``\\n``, ``\\r`` and the line begins with a backslash.  So one line is one file, whatever it is called.
+    """
     if len(files) == 1 and files[0].path == "":
         return files[0].sha256
-    lines = sorted(f"{entry.sha256}  {entry.path}\n" for entry in files)
+    lines = sorted(_manifest_line(entry) for entry in files)
     return hashlib.sha256("".join(lines).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _manifest_line(entry: InputFile) -> str:
+    path = entry.path.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
+    return f"{'' if path == entry.path else chr(92)}{entry.sha256}  {path}\n"
 
 
 class Source(Struct, frozen=True):
@@ -86,6 +95,13 @@ class TaskFile(Struct, frozen=True, omit_defaults=True):
     """True: hostile or malformed; goes to failed/ without running."""
     retry_of: str | None = None
     """Id of the finished task that a person wanted tried again."""
+    origin: str | None = None
+    """Of a retry: the inbox of the first task of the chain, which recipes and their approval rules go by."""
+
+    @property
+    def dropped_in(self) -> str:
+        """The inbox that recipes and rules go by: where it was dropped first, however often it was tried again."""
+        return self.origin or self.inbox
 
     @property
     def original_name(self) -> str:
@@ -103,6 +119,10 @@ class TaskFile(Struct, frozen=True, omit_defaults=True):
     def input_bytes(self) -> int:
         """Size of the whole input in bytes."""
         return sum(entry.bytes for entry in self.files)
+
+
+# msgspec learns a type at its first use, and two threads that use it first at the same moment end the process.
+json.Decoder(TaskFile)
 
 
 def commitment(salt: str, text: str) -> str:

@@ -12,9 +12,11 @@ from typing import Annotated
 
 from msgspec import Meta
 
-Seconds = Annotated[float, Meta(ge=0, extra={"unit": "seconds"})]
+MAX_SECONDS = 3650 * 86400.0
+"""The longest duration: ten years, so that now plus any of them is a date."""
+Seconds = Annotated[float, Meta(ge=0, le=MAX_SECONDS, extra={"unit": "seconds"})]
 """A duration; 0 or more."""
-PositiveSeconds = Annotated[float, Meta(gt=0, extra={"unit": "seconds"})]
+PositiveSeconds = Annotated[float, Meta(gt=0, le=MAX_SECONDS, extra={"unit": "seconds"})]
 """A duration that must not be 0."""
 Bytes = Annotated[int, Meta(ge=0, extra={"unit": "bytes"})]
 """A size; 0 or more."""

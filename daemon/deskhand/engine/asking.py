@@ -85,6 +85,6 @@ def place_of(recipe: Recipe, task_file: TaskFile) -> Place:
         id=task_file.id,
         received=task_file.received,
         recipe=recipe.id,
-        inbox=task_file.inbox,
+        inbox=task_file.dropped_in,
         params=parameters(recipe, task_file.options.params),
     )

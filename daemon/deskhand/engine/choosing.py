@@ -29,12 +29,12 @@ class Choosing:
                 if said.problem is not None:
                     return Choice(pin=None, options=options, problem=said.problem, quarantine=True)
                 options = said.options or options
-        route = self._route(Facts(drop.name, drop.inbox, drop.route, options))
+        route = self._route(Facts(drop.name, drop.origin or drop.inbox, drop.route, options))
         return Choice(pin=route.pin, options=options, problem=route.problem, quarantine=False)
 
     def again(self, task_file: TaskFile) -> Route:
         """The recipe for a task that could not go on, as things are now."""
-        return self._route(Facts(task_file.name, task_file.inbox, task_file.route, task_file.options))
+        return self._route(Facts(task_file.name, task_file.dropped_in, task_file.route, task_file.options))
 
     def _route(self, facts: Facts) -> Route:
         current = self._recipes.current

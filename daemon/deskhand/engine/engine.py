@@ -229,12 +229,12 @@ class Engine:
             self.ledger.note(last)
             self._commit(mono)
 
-    def ask_again_everything(self, why: str) -> None:
-        """Put every task that could be started, and must not be repeated blindly, to a person."""
+    def ask_again(self) -> None:
+        """Put every task of an adopted desk that could be started, and must not be repeated blindly, to a person."""
         now = self._.clock.wall()
         for task in list(self.ledger.tasks.values()):
             if task.state in STARTABLE:
-                self._.starting.ask_unless_idempotent(task, why, now)
+                self._.starting.ask_if_it_may_have_run(task, now)
 
     def bless(self, draft: Draft) -> None:
         """Record a blessed recipe and use it from now on."""

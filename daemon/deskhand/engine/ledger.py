@@ -33,6 +33,8 @@ class Book(Struct):
     """Every blessed or adopted recipe version, in order."""
     paused: str = "no"
     """`no`, `intake` (draining) or `all`."""
+    adopted: int = 0
+    """Sequence number of the last adoption: what was here before may have run elsewhere."""
     clock_unconfirmed: bool = False
     """The clock jumped over a day; nothing expires until a person confirms."""
 
@@ -42,6 +44,8 @@ class Book(Struct):
         match record.type:
             case "recipe.adopted" | "recipe.blessed":
                 self.pins.append(msgspec.convert(fields["recipe"], Pin))
+            case "desk.adopted":
+                self.adopted = record.seq
             case "desk.paused":
                 self.paused = "intake" if fields.get("reason") == "drain" else "all"
             case "desk.resumed":

@@ -95,9 +95,10 @@ class Placement:
         identifier = self.identifier(key)
         gestures = tuple(f"{identifier}.{form}" for form in REQUEST_FORMS if self._exists(f"{identifier}.{form}"))
         yes = next((name for name in gestures if digest and self._digest(name) == digest), None)
-        kept = self._requests.take_away(identifier, gestures, yes)
+        self._requests.take_away(identifier, gestures, yes)
         self._requests.forget(identifier)
-        if kept is not None:
+        kept = f"{identifier}.{Part.DECIDED}"
+        if self._exists(kept):  # also when an earlier call came that far and no further
             self.add_names(key, (kept,))
 
     def void_request(self, key: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import msgspec
 
@@ -12,6 +13,7 @@ from deskhand.core.recipe import Pin, Recipe
 from deskhand.core.record import Actor, Draft
 from deskhand.core.rule import Facts, must_ask
 from deskhand.core.state import State
+from deskhand.core.step import MAX_REASON
 from deskhand.core.task import Task, TaskFile, commitment
 from deskhand.engine.asking import Asking
 from deskhand.engine.choosing import Choosing
@@ -20,6 +22,9 @@ from deskhand.errors import ConfigError, DeskhandError
 from deskhand.handlers.command import parameters
 from deskhand.store.accept import Accepted
 from deskhand.store.recipes import Recipes
+
+COMMANDS = frozenset({"drop", "retry"})
+"""Inboxes that are no folders but commands."""
 
 
 class Reception:
@@ -41,17 +46,26 @@ class Reception:
         self._seen = seen
 
     def receive(self, accepted: Accepted) -> Task:
-        """Record a drop as received."""
+        """Record a drop as received.  One that no record can describe is received without what it says of itself,
+        and with the reason for which :meth:`route` then quarantines it."""
         task_file = accepted.task_file
-        duplicate = self._seen(task_file.input_sha256) if task_file.input_bytes else None
-        draft = self._received(task_file, accepted.task_sha256, duplicate)
-        return self._ledger.receive(key_of(task_file.id), draft)
+        fields = self._facts(accepted)
+        try:
+            draft = Draft("task.received", {**fields, **self._wishes(task_file)})
+            return self._ledger.receive(key_of(task_file.id), draft)
+        except ValueError as error:
+            reason = f"it cannot be put on record: {error}"[:MAX_REASON]
+            draft = Draft("task.received", {**fields, "priority": 0, "reason": reason})
+            return self._ledger.receive(key_of(task_file.id), draft)
 
-    def _received(self, task_file: TaskFile, sha256: str, duplicate: str | None) -> Draft:
-        options = task_file.options
-        fields = {
-            "actor": msgspec.to_builtins(Actor(kind="person", via="command" if task_file.inbox == "drop" else "drop")),
-            "task_sha256": sha256,
+    @staticmethod
+    def _facts(accepted: Accepted) -> dict[str, Any]:
+        """What is so, whatever the drop says: all of it short."""
+        task_file, options = accepted.task_file, accepted.task_file.options
+        actor = accepted.by or Actor(kind="person", via="command" if task_file.inbox in COMMANDS else "drop")
+        return {
+            "actor": msgspec.to_builtins(actor),
+            "task_sha256": accepted.task_sha256,
             "input_sha256": task_file.input_sha256,
             "input_bytes": task_file.input_bytes,
             "input_files": len(task_file.files),
@@ -60,17 +74,21 @@ class Reception:
             "source": msgspec.to_builtins(task_file.source),
             "inbox": task_file.inbox,
             "recipe": None if task_file.pin is None else msgspec.to_builtins(task_file.pin),
-            "priority": self._priority(task_file),
         }
+
+    def _wishes(self, task_file: TaskFile) -> dict[str, Any]:
+        """What it says of itself, and what is known of its bytes."""
+        options = task_file.options
         optional = {
             "not_before": options.not_before,
             "label": None if options.key is None else self._label(options.key),
             "after": [self._dependency(entry) for entry in options.after] or None,
             "strict": True if options.approval == "required" else None,
             "parent": None if task_file.retry_of is None else key_of(task_file.retry_of),
-            "duplicate_of": duplicate,
+            "duplicate_of": self._seen(task_file.input_sha256) if task_file.input_bytes else None,
         }
-        return Draft("task.received", {**fields, **{k: v for k, v in optional.items() if v is not None}})
+        wishes = {name: value for name, value in optional.items() if value is not None}
+        return {"priority": self._priority(task_file), **wishes}
 
     def _label(self, label: str) -> str:
         return commitment(self._ledger.log.log_id, label)
@@ -94,8 +112,10 @@ class Reception:
 
     def route(self, task: Task, task_file: TaskFile, now: float) -> None:
         """Decide where a received, parked or blocked task goes; nothing happens when it has to stay."""
-        if task_file.quarantine:
-            self._ledger.decide(task, Route(pin=None, problem=task_file.problem or "hostile", hostile=True), now)
+        unrecorded = task.reason if task.state is State.RECEIVED else None
+        if task_file.quarantine or unrecorded:
+            problem = unrecorded or task_file.problem or "hostile"
+            self._ledger.decide(task, Route(pin=None, problem=problem, hostile=True), now)
             return
         pin, problem = task_file.pin, task_file.problem
         if task.state is State.PARKED:
@@ -141,7 +161,7 @@ def facts(recipe: Recipe, task_file: TaskFile, task: Task) -> Facts:
         name=task_file.name,
         bytes=task_file.input_bytes,
         kind=task_file.kind,
-        inbox=task_file.inbox,
+        inbox=task_file.dropped_in,
         route=task_file.route or "",
         files=len(task_file.files),
         duplicate=task.duplicate_of is not None,

@@ -20,6 +20,7 @@ from deskhand.store.recipes import Recipes
 
 INLINE_BATCH = 64
 """Tasks of kinds that start no process which are begun together: they are over at once, and share one sync."""
+ADOPTED = "this desk was copied or restored; it may have run elsewhere since"
 
 
 class Starting:
@@ -91,7 +92,9 @@ class Starting:
         if self._settings.dry_run:
             self._ledger.decide(task, Hold("parked", f"a dry run: {recipe.id} would have run"), now)
             return False
-        why = None if task.approved is not None else self._wants_approval(task, recipe, now)
+        why = self._may_have_run(task, recipe)
+        if why is None and task.approved is None:
+            why = self._wants_approval(task, recipe)
         if why is not None:
             self._ask(task, recipe, now, why)
             return False
@@ -100,7 +103,14 @@ class Starting:
             self._log.warning("a task was not started", task=task.key, reason=decision.refusal)
         return decision.refusal is None
 
-    def _wants_approval(self, task: Task, recipe: Recipe, now: float) -> str | None:
+    def _may_have_run(self, task: Task, recipe: Recipe) -> str | None:
+        """Why a task of an adopted desk is put to a person, unless somebody said yes to it since."""
+        adopted = self._ledger.book.adopted
+        if recipe.idempotent or task.first_seq > adopted or (task.approved is not None and task.seq > adopted):
+            return None
+        return ADOPTED
+
+    def _wants_approval(self, task: Task, recipe: Recipe) -> str | None:
         """Why somebody has to say yes first; None when nobody has to.  Fails closed: a rule is read once more."""
         if recipe.approval.mode == "never" and not task.strict:
             return None
@@ -111,10 +121,11 @@ class Starting:
         verdict = must_ask(recipe.approval, known, strict=task.strict)
         return verdict.why if verdict.asks else None
 
-    def ask_unless_idempotent(self, task: Task, why: str, now: float) -> None:
-        """Put a task to a person unless its recipe may simply be repeated."""
+    def ask_if_it_may_have_run(self, task: Task, now: float) -> None:
+        """Put a task of an adopted desk to a person, unless its recipe may simply be repeated."""
         recipe = self._recipe(task, now)
-        if recipe is not None and not recipe.idempotent:
+        why = None if recipe is None else self._may_have_run(task, recipe)
+        if recipe is not None and why is not None:
             self._ask(task, recipe, now, why)
 
     def _ask(self, task: Task, recipe: Recipe, now: float, why: str) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable, Sequence
 
-from msgspec import Struct
+from msgspec import Struct, json
 
 from deskhand.core.clock import Clock
 from deskhand.engine.waiting import Ready
@@ -18,7 +18,10 @@ from deskhand.store import dropped
 from deskhand.store.accept import Accepted, Choice, Drop, Failed, Ids, accept
 from deskhand.store.claim import Batch, Claimed, Outcome, claim
 from deskhand.store.desk import Desk
+from deskhand.store.drop_file import DropFile
 from deskhand.store.files import Files, FsyncError
+
+json.Decoder(DropFile)  # known before there are threads; see core.task
 
 DESK_TROUBLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 """Errors after which the next drop would fail as well."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import signal
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal, assert_never
 
@@ -188,9 +189,9 @@ class Work:
 
     def broken(self, job: Job, error: BaseException) -> Finished:
         """The report of an attempt that could not be begun."""
-        begun = self._begun.pop(job.attempt_key, None)
-        if begun is not None and begun.folder is not None:
-            self._attempts.discard(begun.folder)
+        self._begun.pop(job.attempt_key, None)
+        with suppress(OSError):  # the report counts; what is left is removed at the next start
+            self._files.remove_tree(self._desk.work / job.attempt_key)
         match error:
             case IntegrityError():
                 return Finished(job.task.key, job.task.attempt, "damaged", error.sentence)

@@ -59,6 +59,6 @@ def init(folder: Path, *, adopt: bool = False) -> tuple[Desk, tuple[str, ...]]:
         desk, NoLog(), ring=lambda: None, watch=False, work=False, adopt=me if adopt else None, fresh=not exists
     ) as session:
         if adopt:
-            session.engine.ask_again_everything("this desk was copied or restored; it may have run elsewhere since")
+            session.engine.ask_again()
         session.engine.tick()
     return desk, written

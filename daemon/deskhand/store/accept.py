@@ -52,6 +52,8 @@ class Drop(Struct, frozen=True):
     size: int
     declared: Options | None
     """What ``deskhand drop`` was told; None for what came through an inbox."""
+    origin: str | None = None
+    """Of a retry: the inbox of the first task of the chain."""
 
 
 class Choice(Struct, frozen=True):
@@ -73,7 +75,7 @@ class Accepted(Struct, frozen=True):
     source_to_unlink: Path | None = None
     """A copied source, to be removed when the task is on record."""
     by: Actor | None = None
-    """Who handed it in, as far as ``deskhand drop`` knew."""
+    """Who handed it in with a command: the owner of the folder it was handed in."""
 
 
 class Failed(Struct, frozen=True):
@@ -189,9 +191,10 @@ def _describe(
     if problem is not None:
         choice = Choice(None, Options(), problem, quarantine=True)
     else:
-        declared = None if drop is None else drop.options
+        declared, origin = (None, None) if drop is None else (drop.options, drop.origin)
+        about = Drop(name, claimed.route, claimed.inbox, claimed.kind, claimed.path, size, declared, origin)
         try:
-            choice = choose(Drop(name, claimed.route, claimed.inbox, claimed.kind, claimed.path, size, declared))
+            choice = choose(about)
         except DeskhandError as error:
             choice = Choice(None, declared or Options(), error.sentence, quarantine=False)
     suffix = "" if claimed.kind == "folder" else ".txt" if claimed.mark is Mark.LINK else extension(name)
@@ -213,6 +216,7 @@ def _describe(
         problem=choice.problem,
         quarantine=choice.quarantine,
         retry_of=None if mine or drop is None else drop.retry_of,
+        origin=None if mine or drop is None else drop.origin,
     )
     data = encode(task_file)
     files.create(desk.accepted / f"{identifier}.task.json", data)
@@ -227,7 +231,8 @@ def encode(task_file: TaskFile) -> bytes:
 def _name(files: Files, desk: Desk, ready: _Ready) -> Accepted:
     payload = desk.accepted / ready.task_file.input
     files.rename(ready.claimed.path, payload)
-    by = None if ready.claimed.drop is None else ready.claimed.drop.by
+    owner = ready.claimed.owner
+    by = None if owner is None else Actor(kind="person", via="command", uid=owner)
     return Accepted(ready.task_file, ready.sha256, payload, ready.claimed.source_path, by)
 
 

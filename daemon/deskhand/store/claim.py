@@ -86,6 +86,8 @@ class Claimed(Struct, frozen=True):
     """What ``deskhand drop`` said about it."""
     why: str | None = None
     """More about a mark that quarantines it."""
+    owner: int | None = None
+    """OS user id that the folder of a drop by command belongs to."""
 
     @property
     def problem(self) -> str | None:

@@ -11,6 +11,7 @@ import base64
 import errno
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 
@@ -18,6 +19,7 @@ import msgspec
 from msgspec import Struct, field
 
 from deskhand.core.names import is_id, task_id
+from deskhand.core.options import check_options
 from deskhand.core.record import Actor
 from deskhand.core.settle import Kind
 from deskhand.core.task import Options
@@ -34,6 +36,7 @@ DROP_FILE_MAX = 64 * 1024
 """Bytes of a description."""
 NAME_MAX = 255
 """Bytes of a name."""
+_ORIGIN = re.compile(r"[a-z0-9][a-z0-9-]{0,39}\Z")
 
 
 class DropFile(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -48,13 +51,15 @@ class DropFile(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     """Base64 of the name's bytes when they are not UTF-8."""
     options: Options = field(default_factory=Options)
     by: Actor | None = None
-    """Who dropped it, as far as the command knew; the daemon does not trust it."""
+    """Who says to have dropped it; not believed: the owner of the folder goes on record."""
     retry_of: str | None = None
     """Id of the finished task that is tried again."""
     inbox: str = "drop"
     """`drop` or `retry`."""
     route: str | None = None
     """The routing folder of the task that is tried again."""
+    origin: str | None = None
+    """The inbox that the first task of a chain of retries was dropped in."""
 
 
 def plain_name(name: str) -> str:
@@ -87,6 +92,11 @@ def read(data: bytes, folder: str) -> DropFile:
         raise ValueError("retry_of is not an id")
     if found.inbox not in ("drop", "retry"):
         raise ValueError("inbox is neither drop nor retry")
+    if found.origin is not None and (found.inbox != "retry" or _ORIGIN.match(found.origin) is None):
+        raise ValueError("origin is no inbox that a retry can come from")
+    problems = check_options(found.options)
+    if problems:
+        raise ValueError("; ".join(f"{problem.option} {problem.message}" for problem in problems))
     original = original_name(found)
     if original in ("", ".", "..") or "/" in original or "\0" in original or len(os.fsencode(original)) > NAME_MAX:
         raise ValueError("its name is not the name of a file")
@@ -125,6 +135,7 @@ def submit(
     retry_of: str | None = None,
     inbox: Literal["drop", "retry"] = "drop",
     route: str | None = None,
+    origin: str | None = None,
 ) -> str:
     """Hand a copy of the file or folder at *path* to the daemon and return the id it will have.
 
@@ -138,7 +149,7 @@ def submit(
     try:
         files.make_folder(partial)
         _copy_payload(files, desk, path, partial / PAYLOAD, limit)
-        about = DropFile(1, identifier, plain_name(name), name_bytes(name), options, by, retry_of, inbox, route)
+        about = DropFile(1, identifier, plain_name(name), name_bytes(name), options, by, retry_of, inbox, route, origin)
         files.create(partial / DROP_FILE, msgspec.json.format(msgspec.json.encode(about), indent=2) + b"\n")
         files.fsync_tree(partial)
         files.rename(partial, desk.dropped / identifier)

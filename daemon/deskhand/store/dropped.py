@@ -11,6 +11,8 @@ import os
 from collections.abc import Callable
 from typing import Literal
 
+from msgspec.structs import replace
+
 from deskhand.core.names import key_of
 from deskhand.core.settle import Kind
 from deskhand.store.claim import Batch, Claimed, Declined, Gone, Outcome, Place, claim, source_of
@@ -48,7 +50,8 @@ def take(batch: Batch, name: str, free: Callable[[str], bool]) -> Outcome:
                 return claim(batch, Place(INBOX, desk.dropped, None, name), observation(entry))
             if entry.kind is Kind.FOLDER:
                 with folder.folder(name) as inner:
-                    return _open(batch, inner, name, free)
+                    found = _open(batch, inner, name, free)
+                    return replace(found, owner=entry.uid) if isinstance(found, Claimed) else found
             return _forged(batch, name, "file", "a file where a folder belongs")
     except FileNotFoundError:
         return Gone()
