@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from deskhand.core.deliver_path import Place
-from deskhand.errors import ConfigError, StoreError
+from deskhand.core.task import manifest_sha256
+from deskhand.errors import ConfigError, IntegrityError, StoreError
+from deskhand.store import task_files
 from deskhand.store.deliver import Delivered, Result, deliver, results_in
 from deskhand.store.desk import Desk
 from deskhand.store.files import Files, FsyncError
@@ -191,7 +193,7 @@ def test_results_that_are_no_plain_files_are_refused(desk: Desk, tree: Result, k
         case _:
             odd = tree.path
             (odd / "secret").symlink_to("/etc")
-    with pytest.raises(StoreError, match="link or a device"):
+    with pytest.raises(IntegrityError, match="link or a device"):
         send(desk, Result(odd, "odd"))
     assert content(desk.root).keys() >= {"queue"} and not (desk.root / "outbox" / "odd").exists()
 
@@ -205,6 +207,37 @@ def test_a_result_that_changes_meanwhile_is_not_delivered(desk: Desk, result: Re
     with pytest.raises(StoreError, match="changed while it was delivered"):
         send(desk, result, files=Changing())
     assert os.listdir(desk.root / "outbox") == []
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_what_is_not_on_record_is_not_delivered(desk: Desk, tree: Result, kind: str) -> None:
+    path = tree.path if kind == "folder" else tree.path / "a.txt"
+    good = Result(path, "good", expected=manifest_sha256(task_files.manifest(path)))
+    send(desk, good)
+    (tree.path / "a.txt").write_bytes(b"swapped")
+    first = Result(tree.path / "sub", "first")
+    with pytest.raises(IntegrityError, match="not what was recorded"):
+        send(desk, first, good, template="new/{name}")
+    assert not (desk.root / "new").exists()
+
+
+def test_what_is_swapped_between_the_check_and_the_copy_is_not_delivered(desk: Desk, result: Result) -> None:
+    class Swapping(Files):
+        def before(self, operation: str, path: object) -> None:
+            if operation == "copy":
+                result.path.write_bytes(b"LETTER\n" * 100)
+
+    approved = Result(result.path, result.name, expected=hashlib.sha256(result.path.read_bytes()).hexdigest())
+    with pytest.raises(IntegrityError, match="not what was recorded"):
+        send(desk, approved, files=Swapping())
+    assert os.listdir(desk.root / "outbox") == []
+
+
+def test_names_that_are_no_utf8_do_not_look_like_a_change(desk: Desk, tree: Result) -> None:
+    (tree.path / os.fsdecode(b"\xff.txt")).write_bytes(b"x")
+    expected = manifest_sha256(task_files.manifest(tree.path))
+    (done,) = send(desk, Result(tree.path, tree.name, expected=expected))
+    assert done.sha256 == expected
 
 
 def test_results_in_a_folder_come_by_name(tmp_path: Path) -> None:

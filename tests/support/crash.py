@@ -363,7 +363,8 @@ class Person:
 
     def _over(self) -> bool:
         tasks = self._session.engine.ledger.tasks.values()
-        return self._session.engine.idle and all(
+        moved = not self._session.parts.placement.behind
+        return self._session.engine.idle and moved and all(
             task.state in RESTING and task.state not in self._scenario.answers for task in tasks
         )
 

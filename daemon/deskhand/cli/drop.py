@@ -68,6 +68,7 @@ def drop(
         priority=priority,
         approval="required" if ask else None,
     )
+    _check(options)
     for path in files:
         _require(path)
     if dry_run:
@@ -97,6 +98,15 @@ def _dependency(frame: Frame, text: str) -> str:
     key = frame.key(text, view)
     submitted = [identifier for identifier in view.submitted() if identifier.endswith(key[-6:])]
     return submitted[0] if submitted else view.identifier(key)
+
+
+def _check(options: Options) -> None:
+    from deskhand.core.options import check_options
+
+    problems = check_options(options)
+    if problems:
+        said = "; ".join(f"--{problem.option.rstrip('s').replace('_', '-')} {problem.message}" for problem in problems)
+        raise UsageError("deskhand drop", said)
 
 
 def _require(path: Path) -> None:

@@ -78,11 +78,11 @@ def future(text: str, now: float, zone: tzinfo | None = None) -> float:
 def _moment(text: str, now: float, zone: tzinfo | None) -> float:
     try:
         moment = datetime.fromisoformat(text.strip())
-    except ValueError:
+        return (moment if moment.tzinfo is not None else _at(moment, zone)).timestamp()
+    except (ValueError, OverflowError):
         raise UsageError(
             "reading a time", f"{text!r} is no time", hint="write 2h, 2026-11-20 or '2026-11-20 08:00'"
         ) from None
-    return (moment if moment.tzinfo is not None else _at(moment, zone)).timestamp()
 
 
 def _at(moment: datetime, zone: tzinfo | None) -> datetime:

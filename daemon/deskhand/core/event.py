@@ -123,10 +123,12 @@ class Hold(Struct, frozen=True):
 
 
 class Delivered(Struct, frozen=True):
-    """Its results are where `deliver:` puts them."""
+    """Its results are where `deliver:` puts them, or never will be."""
 
     targets: tuple[dict[str, Any], ...]
     """One per result: hash of the path (salted) and of the bytes."""
+    problem: str | None = None
+    """Why they were given up; they stay with the task."""
 
 
 Event = Route | Reask | Answer | Expire | Start | Ended | Cancel | Damage | Hold | Delivered

@@ -77,7 +77,7 @@ TYPES: Mapping[str, frozenset[str]] = MappingProxyType(
         "task.quarantined": _task(),
         "task.lost": _task("missing"),
         "task.cancelled": _task("attempt", "via"),
-        "task.delivered": _task("targets"),
+        "task.delivered": _task("targets", "problem"),
         # what was found and put right
         "approval.ignored": frozenset({"task", "actor", "reason", "name_sha256"}),
         "foreign.found": frozenset({"task", "folder", "name_sha256", "reason", "bytes"}),

@@ -52,7 +52,10 @@ def apply(task: Task | None, kind: str, fields: Mapping[str, Any], seq: int, ts:
     if kind == "task.delivered":
         if task.state is not State.COMPLETED or not task.undelivered:
             raise IllegalMove(f"task.delivered after {task.state}")
-        return replace(task, tn=task.tn + 1, seq=seq, undelivered=False)
+        problem = fields.get("problem")
+        return replace(
+            task, tn=task.tn + 1, seq=seq, undelivered=False, results=None, reason=problem or task.reason
+        )
     if to not in TRANSITIONS[task.state]:
         raise IllegalMove(f"{task.state} -> {to} is no legal move")
     return replace(
@@ -116,6 +119,8 @@ def _changes(task: Task, to: State, fields: Mapping[str, Any]) -> dict[str, Any]
                 "attempt_cap_extra": task.attempt_cap_extra + granted,
             }
         case State.COMPLETED:
-            return {"undelivered": bool(fields.get("deliver")), "digest": None}
+            deliver = bool(fields.get("deliver"))
+            results = tuple(fields.get("results", ())) if deliver else None
+            return {"undelivered": deliver, "results": results, "digest": None}
         case _:
             return {"digest": None}

@@ -223,9 +223,7 @@ def _number(node: y.Scalar, unit: str | None) -> float:
     return float(node.value)
 
 
-def _in_range(
-    value: int | float, info: inspect.IntType | inspect.FloatType, unit: str | None = None
-) -> int | float:
+def _in_range(value: int | float, info: inspect.IntType | inspect.FloatType, unit: str | None = None) -> int | float:
     if unit == "seconds" and info.le is not None and value > info.le:
         raise ValueError(f"must be at most {show_duration(info.le)}")
     if unit != "seconds" and info.ge is not None and info.le is not None and not info.ge <= value <= info.le:

@@ -35,6 +35,10 @@ CUT_ATTEMPTS = 3
 """An idempotent run that keeps being cut off is given up after this many attempts (or the recipe's, if more): one
 that kills the daemon every time must end somewhere."""
 
+UNREADY_PAUSE = 30.0
+"""Seconds at least until an attempt that the disk or the system did not let begin is made again, whatever the recipe's
+backoff: each try is a record in a log that may be short of room itself."""
+
 
 class Decision(Struct, frozen=True):
     """Records to write, in order; none and a *refusal* when the event has no effect."""
@@ -66,7 +70,8 @@ def step(task: Task, event: Event, now: float) -> Decision:
         case Hold():
             return _if_legal(task, State(event.kind), _draft(f"task.{event.kind}", reason=event.reason))
         case Delivered():
-            return Decision((_draft("task.delivered", {"targets": list(event.targets)}),))
+            given_up = {} if event.problem is None else {"problem": event.problem[:MAX_REASON]}
+            return Decision((_draft("task.delivered", {"targets": list(event.targets), **given_up}),))
         case _:
             assert_never(event)
 
@@ -183,7 +188,7 @@ def _ended(task: Task, event: Ended, now: float) -> Decision:
                 return _retry(event, usage, now + event.backoff)
             return Decision((_draft("task.failed", usage, reason=event.reason),))
         case "unready":
-            return _retry(event, usage, now + event.backoff, via="unready")
+            return _retry(event, usage, now + max(event.backoff, UNREADY_PAUSE), via="unready")
         case "cut" | "drained":
             if not event.idempotent:
                 if event.ask is None:

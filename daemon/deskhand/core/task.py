@@ -175,6 +175,8 @@ class Task(Struct, frozen=True, gc=False):
     """Why it stands where it stands."""
     undelivered: bool = False
     """Completed, but its results are not yet where `deliver:` puts them."""
+    results: tuple[str, ...] | None = None
+    """While undelivered: what `task.completed` says the results are; None = an older log does not tell."""
     strict: bool = False
     """The drop itself asked for an approval."""
     duplicate_of: str | None = None

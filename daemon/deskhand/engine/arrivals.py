@@ -57,6 +57,8 @@ class Arrivals:
             self._.placement.adopt(identifier, (f"{identifier}.{Part.TASK}", accepted.task_file.input))
             task = self._.reception.receive(accepted)
             self._received.append(accepted)
+            if task.reason:
+                self._.log.warning("a drop is quarantined", task=task.key, cause=task.reason)
             self.route(task, now, accepted.task_file)
 
     def unblock(self, now: float) -> None:

@@ -116,6 +116,8 @@ class Engine:
             self._.log.info("the audit log can be written again")
             self.apply_pause()
         self._.effects.carry_out(changes)
+        if self._.placement.behind:
+            self._next_scan = min(self._next_scan, mono + RETRY_PAUSE)
         self.arrivals.recorded()
         return True
 
@@ -254,6 +256,7 @@ class Engine:
             and not self._.runs.busy
             and not self._startable()
             and not self._deliver_again
+            and not self._.placement.behind
             and not self.ledger.dirty
         )
 

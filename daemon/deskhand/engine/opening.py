@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Container, Mapping, Sequence
 
 import msgspec
 
@@ -11,7 +11,8 @@ from deskhand import __version__
 from deskhand.core.chain import START
 from deskhand.core.clock import Clock
 from deskhand.core.names import member
-from deskhand.core.record import DAEMON, Actor, Draft
+from deskhand.core.recipe import Pin
+from deskhand.core.record import DAEMON, Actor, Draft, Record
 from deskhand.core.state import LIVE_FOLDERS
 from deskhand.errors import IntegrityError
 from deskhand.store.audit_log import AuditLog
@@ -19,10 +20,13 @@ from deskhand.store.desk import Desk
 from deskhand.store.files import Files
 from deskhand.store.machine import machine_id, state_folder
 from deskhand.store.mirror import Finding, Mirror, Verdict
-from deskhand.store.recipes import Recipes
+from deskhand.store.recipes import Recipes, starter_recipes
 from deskhand.store.segments import names
 
 ADOPT = "if this desk shall go on from here: deskhand init --adopt"
+BEGINNING = frozenset({"log.genesis", "recipe.adopted", "log.recovered"})
+BEGINNING_MAX = 32
+"""Records of a log that may still be at its beginning."""
 _FINE = frozenset({Verdict.OK, Verdict.NEW, Verdict.MOVED})
 
 
@@ -48,14 +52,36 @@ def open_log(
     if not names(desk.audit):
         return _begin(files, desk, recipes, clock, mirror, machine, adopt, fresh=fresh)
     log = AuditLog.open(files, desk.audit, clock=clock)
+    beginning = _beginning(log)
     finding = mirror.check(log.log_id, log.head.link, log.hash_at)
-    if finding.verdict not in _FINE:
+    if finding.verdict not in _FINE and not (finding.verdict is Verdict.UNKNOWN and beginning):
         if adopt is None:
             log.close()
             raise IntegrityError("opening the desk", finding.sentence, path=desk.root, hint=ADOPT)
         _record_adoption(log, finding, adopt, machine)
+    adopted = {record.fields["recipe"]["id"] for record in beginning if record.type == "recipe.adopted"}
+    if beginning and not adopted.issuperset(path.parent.name for path in starter_recipes()):
+        _adopt_starter(log, recipes.starter(), adopted)
     log.attach(mirror)
     return log
+
+
+def _beginning(log: AuditLog) -> list[Record]:
+    """All records of a log that has nothing but its beginning: a crash may have come before the rest of that."""
+    if log.head.seq > BEGINNING_MAX:
+        return []
+    records = list(log.replay()[1])
+    return records if all(record.type in BEGINNING for record in records) else []
+
+
+def _adopt_starter(log: AuditLog, pins: Sequence[Pin], adopted: Container[str] = ()) -> None:
+    """Put the recipes that come with deskhand on record, but for those that are."""
+    for pin in pins:
+        if pin.id not in adopted:
+            actor = msgspec.to_builtins(DAEMON)
+            fields = {"recipe": msgspec.to_builtins(pin), "actor": actor, "purpose": "comes with deskhand"}
+            log.append(Draft("recipe.adopted", fields))
+    log.commit()
 
 
 def _begin(
@@ -79,16 +105,9 @@ def _begin(
     pins = recipes.starter()
     origin = {"machine": machine, "system": os.name}
     log = AuditLog.create(files, desk.audit, clock=clock, origin=origin, desk=desk.root.name, version=__version__)
-    for pin in pins:
-        fields = {
-            "recipe": msgspec.to_builtins(pin),
-            "actor": msgspec.to_builtins(DAEMON),
-            "purpose": "comes with deskhand",
-        }
-        log.append(Draft("recipe.adopted", fields))
+    _adopt_starter(log, pins)
     if adopt is not None and suspicious:
         _record_adoption(log, finding, adopt, machine)
-    log.commit()
     log.attach(mirror)
     return log
 

@@ -31,6 +31,8 @@ class Handed(Struct, frozen=True):
     targets: tuple[dict[str, str], ...] = ()
     """`path_commit` (salted) and `sha256` of each."""
     problem: str | None = None
+    given_up: bool = False
+    """The problem stays however often it is tried."""
 
 
 Report = Finished | Handed

@@ -114,8 +114,8 @@ class Reception:
         """Decide where a received, parked or blocked task goes; nothing happens when it has to stay."""
         unrecorded = task.reason if task.state is State.RECEIVED else None
         if task_file.quarantine or unrecorded:
-            problem = unrecorded or task_file.problem or "hostile"
-            self._ledger.decide(task, Route(pin=None, problem=problem, hostile=True), now)
+            why = unrecorded or task_file.problem or "hostile"
+            self._ledger.decide(task, Route(pin=None, problem=why, hostile=True), now)
             return
         pin, problem = task_file.pin, task_file.problem
         if task.state is State.PARKED:

@@ -48,7 +48,8 @@ class Recovery:
         for task in list(self._ledger.tasks.values()):
             if self._placement.knows(task.key):
                 self._placement.repair(task)
-        self._attempts.discard_all()
+        for problem in self._attempts.discard_all():
+            self._log.warning("what an attempt left cannot be removed", cause=problem)
         return self._cut_off(now)
 
     def _adopt_files(self) -> None:

@@ -10,18 +10,25 @@ import hashlib
 import os
 import re
 import stat
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from deskhand.core.record import timestamp
 from deskhand.core.task import InputFile, manifest_sha256
-from deskhand.errors import IntegrityError
+from deskhand.errors import IntegrityError, StoreError
 from deskhand.store.desk import Desk
 from deskhand.store.drop_file import plain_name
 from deskhand.store.files import Files
 from deskhand.store.task_files import BLOCK, GONE_OR_SWAPPED
+from deskhand.store.tree import DEPTH_MAX
 
+KEEPING = "keeping the results"
 NAME_MAX = 200
+_GUARDED = os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+"""For files that handlers may have made: neither follow a link nor wait for the other end of a pipe."""
+_STUBBORN = (OSError, RecursionError)
+"""How removing what a handler left can fail; a tree of thousands of levels exhausts the stack."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +109,15 @@ class Attempts:
         return digest.hexdigest(), size
 
     def publish_results(self, folder: AttemptFolder, identifier: str) -> tuple[str, ...]:
-        """Make the results durable and put them beside the task in pending/; their name, if there are any."""
+        """Make the results durable and put them beside the task in pending/; their name, if there are any.
+
+        StoreError when they are not a folder of plain files and folders.
+        """
         pending = self._desk.folder("pending")
         target = pending / f"{identifier}.out"
-        if not folder.out.exists():
-            return (target.name,)  # an earlier call came that far
+        if not os.path.lexists(folder.out):
+            return (target.name,) if target.exists() else ()  # an earlier call came that far, or they were removed
+        _require_plain(folder.out)
         self._files.remove_tree(target)
         if not any(folder.out.iterdir()):
             return ()
@@ -116,16 +127,21 @@ class Attempts:
         return (target.name,)
 
     def publish_log(self, folder: AttemptFolder, identifier: str, attempt: int, now: float) -> tuple[str, ...]:
-        """Append the attempt's output to the task's log in pending/; the log's name, if there is one."""
+        """Append the attempt's output to the task's log in pending/; the log's name, if there is one.
+
+        StoreError when something else than a file stands in the log's place.
+        """
         target = self._desk.folder("pending") / f"{identifier}.log"
-        if not folder.log.exists():
+        if not os.path.lexists(folder.log):
             return (target.name,) if target.exists() else ()
+        if not stat.S_ISREG(folder.log.lstat().st_mode):
+            hint = "let the handler work in {output_dir}; `log` beside it is its output"
+            raise StoreError(KEEPING, "its own `log` is no plain file", path=folder.log, hint=hint)
         self._files.before("append", target)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0)
-        fd = os.open(target, flags, 0o600)
+        fd = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_APPEND | _GUARDED, 0o600)
         try:
             self._files.write_all(fd, f"--- attempt {attempt}, {timestamp(now)}\n".encode())
-            with folder.log.open("rb") as log:
+            with os.fdopen(os.open(folder.log, os.O_RDONLY | _GUARDED), "rb") as log:
                 while block := log.read(BLOCK):
                     self._files.write_all(fd, block)
         finally:
@@ -134,13 +150,47 @@ class Attempts:
         return (target.name,)
 
     def discard(self, folder: AttemptFolder) -> None:
-        """Remove what an attempt left."""
-        self._files.remove_tree(folder.root)
+        """Remove what an attempt left.  What cannot be removed now is removed at the next start."""
+        with suppress(*_STUBBORN):
+            self._remove(folder.root)
 
-    def discard_all(self) -> None:
-        """Remove what attempts of an earlier daemon left; call it only when they are proved dead."""
+    def discard_all(self) -> tuple[str, ...]:
+        """Remove what attempts of an earlier daemon left; call it only when they are proved dead.
+
+        Returns what could not be removed, as sentences: it is in nobody's way.
+        """
+        problems = []
         for entry in self._desk.work.iterdir():
-            self._files.remove_tree(entry)
+            try:
+                self._remove(entry)
+            except _STUBBORN as error:
+                problems.append(f"{entry}: {error}")
+        return tuple(problems)
+
+    def _remove(self, path: Path) -> None:
+        if path.is_dir() and not path.is_symlink():
+            self._files.remove_tree(path)
+        else:
+            self._files.unlink(path)
+
+
+def _require_plain(out: Path) -> None:
+    """StoreError when *out* is not a folder with nothing but plain files and folders in it."""
+    hint = "let the recipe write plain files"
+    if not stat.S_ISDIR(out.lstat().st_mode):
+        raise StoreError(KEEPING, "something else stands in place of the output folder", path=out, hint=hint)
+    left = [(out, 1)]
+    while left:
+        folder, depth = left.pop()
+        if depth >= DEPTH_MAX:
+            raise StoreError(KEEPING, f"the result has more than {DEPTH_MAX} levels of folders", path=out, hint=hint)
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    left.append((folder / entry.name, depth + 1))
+                elif not entry.is_file(follow_symlinks=False):
+                    kind = "link" if entry.is_symlink() else "pipe, socket or device"
+                    raise StoreError(KEEPING, f"the result holds a {kind}", path=folder / entry.name, hint=hint)
 
 
 def safe_name(name: str) -> str:

@@ -5,8 +5,8 @@ taken, make the folder durable.  A step that was cut off is simply done again: a
 delivered result.  A name taken by other bytes gives ``name (2).ext``, ``name (3).ext`` ...  A folder is delivered as
 one tree.
 
-Refused: targets in the desk's ``queue/`` or ``audit_logs/``, relative templates that a link leads out of the desk, and
-results that are links or devices.  Not covered: a person who moves a delivered file away between a crash and the replay
+Refused: targets in the desk's ``queue/`` or ``audit_logs/``, relative templates that a link leads out of the desk,
+results that are links or devices, and results that are not what is on record.  Not covered: a person who moves a delivered file away between a crash and the replay
 gets it a second time.
 """
 
@@ -16,7 +16,8 @@ import errno
 import hashlib
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -25,8 +26,9 @@ from typing import BinaryIO, cast
 from deskhand.core import deliver_path
 from deskhand.core.deliver_path import OPERATION, Place
 from deskhand.core.task import InputFile, manifest_sha256
-from deskhand.errors import ConfigError, StoreError
+from deskhand.errors import ConfigError, IntegrityError, StoreError
 from deskhand.store.desk import Desk
+from deskhand.store.drop_file import plain_name
 from deskhand.store.files import Files, FsyncError
 
 BLOCK = 1 << 20
@@ -44,6 +46,8 @@ class Result:
     path: Path
     name: str
     """What people call it: the file name for ``{name}``."""
+    expected: str | None = None
+    """The hash on record (``core.task.manifest_sha256``); None = nothing is on record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,24 +73,36 @@ def results_in(folder: Path) -> tuple[Result, ...]:
 def deliver(files: Files, desk: Desk, results: Sequence[Result], template: str, place: Place) -> tuple[Delivered, ...]:
     """Deliver all *results*; call it again after a crash or an error and it goes on where it was.
 
-    ConfigError: the template does not give a permitted path.  StoreError: the disk refused (full, read-only), or a
-    result is not a plain file or folder.  FsyncError is passed on: the daemon must stop.
+    ConfigError: the template does not give a permitted path.  IntegrityError: a result is not the one on record, or not
+    a plain file or folder.  Both stay so however often it is tried.  StoreError: the disk refused (full, read-only).
+    FsyncError is passed on: the daemon must stop.
     """
     # All paths are settled before the first byte is written: a template that is wrong for one result delivers none.
     targets = [_target(desk, template, place, result.name) for result in results]
     taken: set[Path] = set()
     delivered = []
-    for result, target in zip(results, targets, strict=True):
-        try:
-            done = _Delivery(files, desk, result, place.id).to(target, taken)
-        except FsyncError:
-            raise
-        except OSError as error:
-            cause = error.strerror or str(error)
-            raise StoreError(OPERATION, cause, path=error.filename or target, hint="it is tried again") from error
+    deliveries = []
+    for result in results:  # and all results are looked at: one that was swapped holds back the others
+        with _refusing_disk(result.path):
+            deliveries.append(_Delivery(files, desk, result, place.id))
+    for delivery, target in zip(deliveries, targets, strict=True):
+        with _refusing_disk(target):
+            done = delivery.to(target, taken)
         taken.add(done.target)
         delivered.append(done)
     return tuple(delivered)
+
+
+@contextmanager
+def _refusing_disk(path: Path) -> Iterator[None]:
+    """StoreError in place of OSError; FsyncError stays what it is."""
+    try:
+        yield
+    except FsyncError:
+        raise
+    except OSError as error:
+        cause = error.strerror or str(error)
+        raise StoreError(OPERATION, cause, path=error.filename or path, hint="it is tried again") from error
 
 
 def _target(desk: Desk, template: str, place: Place, name: str) -> Path:
@@ -126,16 +142,20 @@ class _Delivery:
     """One result on its way."""
 
     def __init__(self, files: Files, desk: Desk, result: Result, identifier: str) -> None:
+        """IntegrityError when *result* is not the one on record."""
         self._files = files
         self._desk = desk
         self._result = result
         # The same name in every attempt, so that a replay finds and removes what a crash left.
         mark = hashlib.sha256(f"{identifier}\0{result.name}".encode("utf-8", "surrogatepass")).hexdigest()[:16]
         self._temporary_name = f".deskhand-{mark}.tmp"
+        self._sha256, self._size = _fingerprint(result.path)
+        if result.expected is not None and self._sha256 != result.expected:
+            raise _swapped(result.path)
 
     def to(self, target: Path, taken: set[Path]) -> Delivered:
         """Deliver to *target* or the first free or equal numbered name; *taken* are names of other results."""
-        sha256, size = _fingerprint(self._result.path)
+        sha256, size = self._sha256, self._size
         self._make_folders(target.parent)
         _check(self._desk, target, inside=target.is_relative_to(self._desk.root))
         temporary = target.parent / self._temporary_name
@@ -182,7 +202,7 @@ class _Delivery:
             if stat.S_ISDIR(info.st_mode) and not self._result.path.is_dir():
                 return False
             return _fingerprint(path) == (sha256, size)
-        except (OSError, StoreError):
+        except (OSError, IntegrityError):
             return False
 
     def _sync(self, path: Path) -> None:
@@ -199,16 +219,21 @@ class _Delivery:
             self._files.unlink(temporary)
 
     def _copy(self, temporary: Path, sha256: str) -> None:
-        """Copy the result, durably; OSError when it changed since it was hashed."""
+        """Copy the result, durably.
+
+        When it changed since it was hashed: IntegrityError if its hash is on record, else OSError.
+        """
         try:
             if self._result.path.is_dir():
                 found = self._copy_tree(self._result.path, temporary)
                 self._files.fsync_tree(temporary)
             else:
                 found = manifest_sha256((self._copy_file(self._result.path, temporary, ""),))
+            if found != sha256 and self._result.expected is not None:
+                raise _swapped(self._result.path)
             if found != sha256:
                 raise OSError(errno.ESTALE, "the result changed while it was delivered", os.fspath(self._result.path))
-        except OSError:
+        except (OSError, IntegrityError):
             self._discard(temporary)
             raise
 
@@ -221,7 +246,7 @@ class _Delivery:
                 self._files.make_folder(target / relative / name, mode=FOLDER_MODE)
             for name in names:
                 inner = relative / name
-                entries.append(self._copy_file(source / inner, target / inner, inner.as_posix()))
+                entries.append(self._copy_file(source / inner, target / inner, plain_name(inner.as_posix())))
         return manifest_sha256(tuple(entries))
 
     def _copy_file(self, source: Path, target: Path, inner: str) -> InputFile:
@@ -261,7 +286,8 @@ def _fingerprint(path: Path) -> tuple[str, int]:
         for name in folders:
             if os.path.islink(os.path.join(where, name)):
                 raise _refused(Path(where, name))
-        entries += [_hash(Path(where, name), Path(where, name).relative_to(path).as_posix()) for name in names]
+        inner = Path(where).relative_to(path)
+        entries += [_hash(Path(where, name), plain_name((inner / name).as_posix())) for name in names]
     return manifest_sha256(tuple(entries)), sum(entry.bytes for entry in entries)
 
 
@@ -276,9 +302,14 @@ def _hash(path: Path, inner: str) -> InputFile:
     return InputFile(inner, digest.hexdigest(), size)
 
 
-def _refused(path: Path) -> StoreError:
+def _refused(path: Path) -> IntegrityError:
     cause = "it is a link or a device; only plain files and folders are delivered"
-    return StoreError(OPERATION, cause, path=path, hint="let the recipe write plain files")
+    return IntegrityError(OPERATION, cause, path=path, hint="let the recipe write plain files")
+
+
+def _swapped(path: Path) -> IntegrityError:
+    hint = "look at what changed it; deliver it yourself if it is right"
+    return IntegrityError(OPERATION, "the result is not what was recorded", path=path, hint=hint)
 
 
 def _raise(error: OSError) -> None:

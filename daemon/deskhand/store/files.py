@@ -14,6 +14,7 @@ import errno
 import os
 import secrets
 import shutil
+import stat
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -25,6 +26,15 @@ FALLOC_FL_KEEP_SIZE = 1
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 StrPath = str | os.PathLike[str]
+
+TROUBLE = frozenset(
+    {
+        *(errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS),
+        *(errno.EMFILE, errno.ENFILE, errno.ENOMEM),
+    }
+)
+"""What the system says when the disk or the machine has trouble: the same call may go through later.  Any other error
+is about what stands at the path, and stays."""
 
 
 class FsyncError(OSError):
@@ -134,7 +144,9 @@ class Files:
 
     def fsync_file(self, path: StrPath) -> None:
         """Like :meth:`fsync`, for a file that is not open."""
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0))
+        # A handler may have made it: a pipe without a writer must not hold us up.
+        flags = os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+        fd = os.open(path, flags)
         try:
             self.fsync(fd)
         finally:
@@ -203,12 +215,24 @@ class Files:
             os.makedirs(path, mode=mode, exist_ok=True)
 
     def remove_tree(self, path: StrPath) -> None:
-        """Remove a folder of ours with everything in it; one that is not there is no error."""
+        """Remove a folder of ours with everything in it, read-only folders too; one that is not there is no error."""
         self.before("rmtree", path)
         try:
             shutil.rmtree(path)
         except FileNotFoundError:
             return
+        except PermissionError:
+            self._open_up(path)
+            shutil.rmtree(path)
+
+    def _open_up(self, path: StrPath) -> None:
+        """Let us into every folder of the tree; handlers leave read-only ones (caches of packages are made so)."""
+        left = [os.fspath(path)]
+        while left:
+            folder = left.pop()
+            self.set_mode(folder, stat.S_IMODE(os.lstat(folder).st_mode) | stat.S_IRWXU)
+            with os.scandir(folder) as entries:
+                left += [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
 
     def set_mode(self, path: StrPath, mode: int) -> None:
         """Change permissions."""
