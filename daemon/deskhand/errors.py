@@ -48,6 +48,11 @@ class DeskhandError(Exception):
         """``<operation>: <path>: <cause>`` without the hint."""
         return ": ".join(part for part in (self.operation, self.path, self.cause) if part)
 
+    @property
+    def nameless(self) -> str:
+        """The sentence without the path: what the audit log may say, because names can be personal."""
+        return f"{self.operation}: {self.cause}"
+
     def as_data(self) -> dict[str, Any]:
         """For programs: every part by name, and the exit code."""
         return {
@@ -57,6 +62,17 @@ class DeskhandError(Exception):
             "hint": self.hint,
             "exit_code": int(self.exit_code),
         }
+
+
+def nameless(error: BaseException) -> str:
+    """What the audit log may say about *error*: what it is, without the names that its text may hold."""
+    match error:
+        case DeskhandError():
+            return error.nameless
+        case OSError():
+            return error.strerror or type(error).__name__
+        case _:
+            return type(error).__name__
 
 
 class StoreError(DeskhandError):

@@ -56,6 +56,10 @@ def test_after_waits_for_a_key_or_the_last_task(console: Console, letter: Path) 
         (["--param", "a=1", "--param", "a=2"], "given twice"),
         (["--priority", "11"], "--priority"),
         (["--not-before", "whenever"], "is no time"),
+        (["--not-before", "0001-01-01"], "is no time"),
+        (["--not-before", "200000000d"], "--not-before must be from the year 1970"),
+        (["--after", "k"] * 101, "--after has more than 100 entries"),
+        (["--key", ""], "--key must have 1 to 200"),
     ],
 )
 def test_wrong_options(console: Console, letter: Path, options: list[str], said: str) -> None:

@@ -132,6 +132,7 @@ def test_what_follows_the_block_is_not_judged() -> None:
         ("deskhand:\n  params: {a: true}", "params: must be text"),
         ("deskhand:\n  key: ''", "1 to 200"),
         ("deskhand:\n  after: [{a: b}]", "must be a key"),
+        ("deskhand:\n  after: [" + "a, " * 101 + "]", "more than 100"),
         ("deskhand: {}\ndeskhand: {}", "twice"),
         ("deskhand:\n  key: a\n  key: b", "twice"),
         ("deskhand: &a {key: *a}", "anchors"),

@@ -14,7 +14,7 @@ from deskhand.core.recipe import Pin
 from deskhand.core.record import Actor, Draft, check
 from deskhand.core.replay import IllegalMove, apply, stamp_task
 from deskhand.core.state import ASKING, FOLDERS, STARTABLE, TERMINAL, TRANSITIONS, State
-from deskhand.core.step import CUT_ATTEMPTS, Decision, step
+from deskhand.core.step import CUT_ATTEMPTS, UNREADY_PAUSE, Decision, step
 from deskhand.core.task import Task
 
 PERSON = Actor(kind="person", via="rename", uid=1000)
@@ -110,6 +110,16 @@ def test_an_approval_does_not_survive_asking_again() -> None:
     assert step(again, e.Answer("approved", "d" * 64, PERSON), 200.0).refusal is not None
 
 
+def test_a_question_about_a_run_in_doubt_is_asked_again_as_one() -> None:
+    doubt = play(started(), ended("cut", idempotent=False, ask=asked(None)))
+    again = play(doubt, e.Reask(asked(None, "f" * 64, 2)))
+    assert (again.state, again.digest, again.revision) == (State.IN_DOUBT, "f" * 64, 2)
+
+
+def test_without_a_recipe_there_is_nothing_to_ask_about() -> None:
+    assert step(received(), e.Reask(asked()), 200.0).refusal is not None
+
+
 def test_nothing_starts_before_its_time() -> None:
     task = play(received(not_before=500.0), e.Route(PIN))
     assert step(task, e.Start(KEY, False), 499.0).refusal is not None
@@ -139,6 +149,22 @@ def test_f57_a_run_that_always_kills_the_daemon_ends_as_failed() -> None:
         assert task.state is State.RETRY
         task = play(task, e.Start(KEY, False), 10_000.0)
     assert play(task, ended("cut")).state is State.FAILED
+
+
+@pytest.mark.parametrize(("backoff", "pause"), [(0.0, UNREADY_PAUSE), (100.0, 100.0)])
+def test_an_attempt_that_could_not_begin_is_not_made_again_at_once(backoff: float, pause: float) -> None:
+    task = play(started(), e.Ended("unready", "disk full", True, 1, backoff=backoff), now=500.0)
+    assert (task.state, task.next_at) == (State.RETRY, 500.0 + pause)
+
+
+def test_results_are_remembered_while_they_are_undelivered() -> None:
+    task = play(started(), ended("ok", results=("a" * 64,), deliver=True))
+    assert task.results == ("a" * 64,)
+    assert play(task, e.Delivered(())).results is None
+    given_up = play(task, e.Delivered((), problem="no such path is permitted"))
+    assert (given_up.undelivered, given_up.folder) == (False, "completed")
+    assert given_up.reason == "no such path is permitted"
+    assert play(started(), ended("ok", results=("a" * 64,))).results is None
 
 
 def test_f54_a_drained_attempt_does_not_count() -> None:

@@ -180,7 +180,6 @@ def test_f48_a_commit_or_rotation_that_failed_can_be_tried_again(tmp_path: Path,
             except FsyncError:
                 break
         else:
-            assert log.pending == 0
             assert verify(folder).ok and log.head.seq == verify(folder).last_seq == 11
         log.close()
         go_on(folder, [])
@@ -232,10 +231,10 @@ def test_f53_a_write_that_fails_half_way_is_cut_back(
     with pytest.raises(StoreError, match="No space left"):
         log.commit()
     assert path.read_bytes() == before
-    assert (log.head.seq, log.pending) == (1, 9)
+    assert log.head.seq == 1
     assert path.stat().st_blocks * 512 > 1 << 20 or not log.reserve_supported, "the reserve is asked for again"
     log.commit()
-    assert (log.head.seq, log.pending) == (10, 0)
+    assert log.head.seq == verify(tmp_path).last_seq == 10
     assert verify(tmp_path).ok
 
 
@@ -324,7 +323,9 @@ log = AuditLog.open(Files(), Path(sys.argv[1]), clock=SystemClock())
 count = 0
 while True:
     log.append(drafts.get())
-    while not drafts.empty() and log.pending < 32:
+    for _ in range(31):
+        if drafts.empty():
+            break
         log.append(drafts.get())
     log.commit()
     count += 1

@@ -123,8 +123,8 @@ def test_every_violation_of_the_parameters_is_named_at_once() -> None:
     assert caught.value.cause.splitlines() == [
         "typo: the recipe has no such parameter",
         "need: missing",
-        "size: 'a0' is not one of a4, a5",
-        "dash: '-x' begins with '-' and could be taken for an option",
+        "size: its value is not one of a4, a5",
+        "dash: its value begins with '-' and could be taken for an option",
     ]
 
 

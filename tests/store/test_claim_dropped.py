@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deskhand.core.names import is_id
+from deskhand.core.record import Actor
 from deskhand.core.task import Options
 from deskhand.errors import LimitError, StoreError
 from deskhand.store.desk import Desk
@@ -61,13 +62,26 @@ def test_a_folder_and_a_retry_keep_what_they_are(desk: Desk, tmp_path: Path) -> 
     folder = tmp_path / "letters"
     (folder / "inner").mkdir(parents=True)
     (folder / "inner" / "a.txt").write_text("a")
-    drop(desk, folder, retry_of=ID, inbox="retry", route="hand-over")
+    drop(desk, folder, retry_of=ID, inbox="retry", route="hand-over", origin="main")
     with IntakeBench(desk) as bench:
         (accepted,) = bench.finish()
     assert accepted.task_file.kind == "folder"
     assert accepted.task_file.retry_of == ID
     assert (accepted.task_file.inbox, accepted.task_file.route) == ("retry", "hand-over")
+    assert (accepted.task_file.origin, accepted.task_file.dropped_in) == ("main", "main")
     assert [entry.path for entry in accepted.task_file.files] == ["inner/a.txt"]
+
+
+def test_who_dropped_it_is_the_owner_of_the_folder_whatever_it_says(desk: Desk, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("x")
+    drop(desk, tmp_path / "a.txt", by=Actor(kind="program", via="tick", uid=4242))
+    with IntakeBench(desk) as bench:
+        (accepted,) = bench.finish()
+    assert accepted.by == Actor(kind="person", via="command", uid=os.geteuid())
+    (desk.inbox / "b.txt").write_text("x")
+    with IntakeBench(desk) as bench:
+        (accepted,) = bench.finish({desk.inbox / "b.txt"})
+    assert accepted.by is None
 
 
 def test_a_name_that_is_not_utf8_survives(desk: Desk, tmp_path: Path) -> None:
@@ -145,6 +159,11 @@ HONEST: dict[str, Any] = {"schema": 1, "id": ID, "name": "a.txt"}
         json.dumps({**HONEST, "retry_of": "x"}).encode(),
         json.dumps({**HONEST, "name_bytes": base64.b64encode(b"a/b").decode()}).encode(),
         json.dumps({**HONEST, "name_bytes": "%%"}).encode(),
+        json.dumps({**HONEST, "origin": "main"}).encode(),
+        json.dumps({**HONEST, "inbox": "retry", "origin": "../x"}).encode(),
+        json.dumps({**HONEST, "options": {"after": ["k"] * 101}}).encode(),
+        json.dumps({**HONEST, "options": {"not_before": 1e300}}).encode(),
+        json.dumps({**HONEST, "options": {"priority": 10**30}}).encode(),
     ],
     ids=lambda data: repr(data[:20]),
 )

@@ -14,6 +14,7 @@ import pytest
 from deskhand.core.names import key_of
 from deskhand.core.settings import Intake, Settings
 from deskhand.core.task import Options, TaskFile
+from deskhand.engine.intake_facts import Taken
 from deskhand.store.accept import Accepted
 from deskhand.store.desk import Desk
 from deskhand.store.drop_file import submit
@@ -74,7 +75,8 @@ def restart(desk: Desk, recorded: list[Accepted]) -> list[Accepted]:
     keys = {key_of(accepted.task_file.id) for accepted in recorded}
     with IntakeBench(desk, settings=ONE_THREAD, known=keys.__contains__) as bench:
         bench.intake.recover(keys)
-        bench.intake.remember([(one.task_file.source, one.task_file.input_sha256) for one in recorded])
+        files = [one.task_file for one in recorded]
+        bench.intake.on_record.add(Taken(one.inbox, one.source, one.input_sha256) for one in files)
         bench.settle(3.0)
         bench.settle(3.0)
         return bench.accepted

@@ -12,4 +12,4 @@ class Clock(Protocol):
         """Seconds since the epoch; may jump."""
 
     def monotonic_ns(self) -> int:
-        """Nanoseconds of a clock that never goes back."""
+        """Nanoseconds of a clock that never goes back; it should go on while the machine is asleep."""

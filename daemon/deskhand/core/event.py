@@ -51,6 +51,8 @@ class Answer(Struct, frozen=True):
     digest: str
     actor: Actor
     reason: str | None = None
+    expiry_suspended: bool = False
+    """Nothing expires now, because nobody has confirmed what the clock says."""
 
 
 class Expire(Struct, frozen=True):

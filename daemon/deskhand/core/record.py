@@ -59,6 +59,7 @@ TYPES: Mapping[str, frozenset[str]] = MappingProxyType(
         "task.received": _task(
             *("task_sha256", "input_sha256", "input_bytes", "input_files", "name_commit", "params_commit", "source"),
             *("inbox", "recipe", "priority", "not_before", "label", "after", "strict", "parent", "duplicate_of"),
+            "copied",
         ),
         "task.ready": _task("recipe", "priority"),
         "task.parked": _task(),

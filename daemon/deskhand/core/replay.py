@@ -53,9 +53,7 @@ def apply(task: Task | None, kind: str, fields: Mapping[str, Any], seq: int, ts:
         if task.state is not State.COMPLETED or not task.undelivered:
             raise IllegalMove(f"task.delivered after {task.state}")
         problem = fields.get("problem")
-        return replace(
-            task, tn=task.tn + 1, seq=seq, undelivered=False, results=None, reason=problem or task.reason
-        )
+        return replace(task, tn=task.tn + 1, seq=seq, undelivered=False, results=None, reason=problem or task.reason)
     if to not in TRANSITIONS[task.state]:
         raise IllegalMove(f"{task.state} -> {to} is no legal move")
     return replace(

@@ -52,8 +52,10 @@ def step(task: Task, event: Event, now: float) -> Decision:
     match event:
         case Route():
             return _route(task, event)
+        case Reask() if task.pin is None:
+            return Decision(refusal="a task without a recipe has nothing to ask about")
         case Reask():
-            return _if_legal(task, State.WAITING, _asking("task.waiting", event.ask))
+            return _reask(task, event)
         case Answer():
             return _answer(task, event, now)
         case Expire():
@@ -94,6 +96,14 @@ def _if_legal(task: Task, to: State, draft: Draft) -> Decision:
     if to not in TRANSITIONS[task.state]:
         return Decision(refusal=f"a task that is {task.state} cannot become {to}")
     return Decision((draft,))
+
+
+def _reask(task: Task, event: Reask) -> Decision:
+    if task.pin is None:
+        return Decision(refusal="it has no recipe: there is nothing to ask about")
+    if task.state is State.IN_DOUBT:
+        return Decision((_draft_in_doubt(task, event.ask),))
+    return _if_legal(task, State.WAITING, _asking("task.waiting", event.ask))
 
 
 def _route(task: Task, event: Route) -> Decision:
@@ -137,7 +147,7 @@ def _answer(task: Task, event: Answer, now: float) -> Decision:
                 return _answered(event, "task.failed", fields)
             case _:
                 assert_never(event.verdict)
-    if task.expires is not None and now >= task.expires:
+    if task.expires is not None and now >= task.expires and not event.expiry_suspended:
         return _expire(task, now)
     if event.verdict == "happened":
         return Decision(refusal="it was never started: approve it or reject it")
@@ -157,7 +167,7 @@ def _expire(task: Task, now: float) -> Decision:
 
 
 def _start(task: Task, event: Start, now: float) -> Decision:
-    if task.state not in STARTABLE or now < task.next_at or task.pin is None:
+    if task.state not in STARTABLE or _too_early(task, now) or task.pin is None:
         return Decision(refusal=f"a task that is {task.state} cannot be started now")
     if event.needs_approval and task.approved is None:
         return Decision(refusal="nobody has approved it")
@@ -169,6 +179,12 @@ def _start(task: Task, event: Start, now: float) -> Decision:
         "input_sha256": task.input_sha256,
     }
     return Decision((_draft("task.started", fields),))
+
+
+def _too_early(task: Task, now: float) -> bool:
+    if task.state is State.RETRY and now < task.since:
+        return False  # the clock was set back since: its `next_at` says nothing any more, perhaps for years
+    return now < task.next_at
 
 
 def _ended(task: Task, event: Ended, now: float) -> Decision:

@@ -10,7 +10,6 @@ from deskhand.core.names import Part, visible
 from deskhand.core.record import Draft
 from deskhand.core.state import State
 from deskhand.core.task import Task, TaskFile
-from deskhand.engine.answers import name_hash
 from deskhand.engine.intake_facts import InboxChange
 from deskhand.engine.parts import Parts
 from deskhand.errors import IntegrityError
@@ -37,7 +36,7 @@ class Arrivals:
         for refused in self._.intake.problems():
             fields = {
                 "inbox": refused.inbox,
-                "name_sha256": name_hash(refused.name),
+                "name_sha256": self._.answers.name_hash(refused.name),
                 "reason": refused.reason,
                 "bytes": refused.bytes,
             }
@@ -75,7 +74,7 @@ class Arrivals:
         try:
             self._.reception.route(task, task_file or self._.placement.task_file(task), now)
         except IntegrityError as error:
-            self.ledger.decide(task, Damage("quarantined", error.sentence), now)
+            self.ledger.decide(task, Damage("quarantined", error.nameless), now)
         except FsyncError:
             raise
         except OSError as error:

@@ -44,7 +44,7 @@ from deskhand.engine.work import Work
 from deskhand.errors import ConfigError
 from deskhand.handlers import orphans
 from deskhand.handlers.spawner import Spawner
-from deskhand.store import config_file
+from deskhand.store import config_file, desk_salt, segments
 from deskhand.store.attempts import Attempts
 from deskhand.store.audit_log import AuditLog
 from deskhand.store.audit_read import Filter, lines
@@ -99,6 +99,9 @@ def open_desk(
         folders.ensure()
         stack.enter_context(DeskLock(files, desk, secrets.token_hex(4)))
         recipes = Recipes(files, desk)
+        salt = desk_salt.load(files, desk)
+        if salt.new and segments.names(desk.audit):
+            log.warning("queue/.salt was gone and was made anew: no drop is found by the `key:` of an older one")
         audit = open_log(files, desk, recipes, clock, os.environ, adopt=adopt, fresh=fresh)
         stack.callback(audit.close)
         recovered = orphans.reap_strangers(audit.log_id, audit.run)
@@ -108,7 +111,9 @@ def open_desk(
         recipes.refresh(ledger.book.pins)
         seen = Seen.open(files, desk.queue, _records(desk))
         stack.callback(seen.close)
-        parts = _parts(files, desk, settings, clock, log, audit, ledger, folders, recipes, seen, ring, notify, watch)
+        parts = _parts(
+            files, desk, settings, clock, log, audit, ledger, folders, recipes, seen, ring, notify, watch, salt.text
+        )
         stack.callback(parts.runs.close)
         stack.callback(parts.intake.close)
         if parts.watcher is not None:
@@ -159,13 +164,14 @@ def _parts(
     ring: Callable[[], None],
     notify: Callable[[str, str], None],
     watch: bool,
+    salt: str,
 ) -> Parts:
     notice = Notice(ring)
     requests = Requests(files, desk)
     placement = Placement(desk, folders, requests)
     asking = Asking(requests, settings.approval.expires_after)
     choosing = Choosing(recipes, settings)
-    answers = Answers(ledger, placement, folders, requests, recipes, asking, log)
+    answers = Answers(ledger, placement, folders, requests, recipes, asking, log, salt)
     dispatcher = Dispatcher(settings.run.ageing)
     worker = Work(files, desk, recipes, Attempts(files, desk), settings.run, clock)
     runs = Runs(worker, Spawner(audit.log_id, audit.run), ring)
@@ -180,10 +186,10 @@ def _parts(
         intake=Intake(desk, settings, files, clock, choosing.for_drop, recipes.current.ids, ring, known=ledger.known),
         watcher=Watcher(desk, settings, notice.give) if watch else None,
         notice=notice,
-        reception=Reception(ledger, recipes, asking, choosing, seen.find),
+        reception=Reception(ledger, recipes, asking, choosing, seen.find, salt),
         gestures=Gestures(folders, requests),
         answers=answers,
-        strays=Strays(ledger, placement, folders, answers),
+        strays=Strays(ledger, placement, folders, answers, log),
         outcomes=Outcomes(ledger, placement, recipes, asking, log),
         dispatcher=dispatcher,
         starting=Starting(ledger, dispatcher, recipes, placement, asking, log, settings.run),
@@ -201,10 +207,11 @@ def _recover(files: Files, desk: Desk, parts: Parts, now: float) -> int:
     for warning in parts.intake.warnings:
         parts.log.warning(warning)
     parts.intake.recover({*parts.ledger.tasks, *parts.ledger.ended})
-    parts.intake.remember(parts.ledger.sources)
+    parts.intake.on_record.add(parts.ledger.sources)
     parts.ledger.sources.clear()
     for task in parts.ledger.tasks.values():
         parts.dispatcher.add(task)
+    parts.dispatcher.clock_set_back(parts.ledger.tasks.values(), now)
     return cut
 
 

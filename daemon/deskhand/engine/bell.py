@@ -9,6 +9,7 @@ from __future__ import annotations
 import select
 import socket
 from collections.abc import Callable
+from math import inf
 
 
 class Bell:
@@ -32,8 +33,8 @@ class Bell:
         return self._theirs.fileno()
 
     def wait(self, timeout: float) -> bool:
-        """Sleep until rung or for *timeout* seconds; whether it was rung."""
-        ready, _, _ = select.select([self._ours], [], [], timeout)
+        """Sleep until rung or for *timeout* seconds (it may be infinite); whether it was rung."""
+        ready, _, _ = select.select([self._ours], [], [], None if timeout == inf else timeout)
         if not ready:
             return False
         try:

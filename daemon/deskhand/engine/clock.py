@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+_BOOTTIME: int | None = getattr(time, "CLOCK_BOOTTIME", None)
+
 
 class SystemClock:
     """``core.clock.Clock`` on this machine."""
@@ -13,5 +15,5 @@ class SystemClock:
         return time.time()
 
     def monotonic_ns(self) -> int:
-        """Nanoseconds since some start."""
-        return time.monotonic_ns()
+        """Nanoseconds since some start, time asleep included where the system counts it: a suspend is no clock step."""
+        return time.monotonic_ns() if _BOOTTIME is None else time.clock_gettime_ns(_BOOTTIME)

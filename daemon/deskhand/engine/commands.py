@@ -12,12 +12,14 @@ from typing import Any
 
 import msgspec
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from deskhand.core.event import Answer, Cancel
 from deskhand.core.recipe import Pin
 from deskhand.core.record import Actor, Draft
 from deskhand.core.state import ASKING, State
 from deskhand.core.task import Task
+from deskhand.engine.arguments import understood
 from deskhand.engine.engine import Engine
 from deskhand.errors import DeskhandError, UsageError, WaitingError
 
@@ -59,7 +61,7 @@ class Commands:
         verb = self._verbs.get(command.verb)
         if verb is None:
             raise UsageError("command", f"the daemon does not know {command.verb!r}")
-        return verb(command, now)
+        return verb(replace(command, arguments=understood(command.verb, command.arguments)), now)
 
     def settle(self) -> None:
         """Keep the promises that can be kept now."""
@@ -67,7 +69,8 @@ class Commands:
             state, settled = self._standing(key)
             kept = []
             for promise, to_the_end in self._waiting[key]:
-                if settled is True or (settled is None and not to_the_end):
+                unheard_of = state is None and not self._engine.coming(key)
+                if unheard_of or settled is True or (settled is None and not to_the_end):
                     promise.set_result({"key": key, "state": state, "reason": self._reason(key)})
                 else:
                     kept.append((promise, to_the_end))

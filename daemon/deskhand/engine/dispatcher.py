@@ -1,4 +1,4 @@
-"""Which task is started next.
+"""Which task is started next, and whose question expires next.
 
 Highest priority first, oldest first within it, and waiting makes up for priority: ``ageing`` seconds of waiting are
 worth one step.  Because everybody ages at the same speed the order never changes while tasks wait, so one heap per
@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import heapq
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
-from deskhand.core.state import STARTABLE
+from deskhand.core.state import STARTABLE, State
 from deskhand.core.task import Task
 
 Entry = tuple[float, int, str, int]
@@ -24,15 +24,37 @@ class Dispatcher:
         self._ageing = ageing
         self._due: dict[str, list[Entry]] = defaultdict(list)
         self._later: list[tuple[float, str, int]] = []
+        self._expiring: list[tuple[float, str, int]] = []
 
     def add(self, task: Task) -> None:
-        """Take note of a task in a startable state; anything else is ignored."""
+        """Take note of a task that may be started, now or later, or whose question expires; ignore any other."""
         if task.state in STARTABLE and task.pin is not None:
             heapq.heappush(self._later, (task.next_at, task.key, task.seq))
+        elif task.state is State.WAITING and task.expires is not None:
+            heapq.heappush(self._expiring, (task.expires, task.key, task.seq))
+
+    def clock_set_back(self, tasks: Iterable[Task], now: float) -> None:
+        """Let pauses that began in what is the future now begin anew, instead of lasting until the clock is there."""
+        for task in tasks:
+            if task.state is State.RETRY and task.since > now:
+                heapq.heappush(self._later, (now + max(0.0, task.next_at - task.since), task.key, task.seq))
 
     def next_due(self) -> float | None:
         """Epoch seconds at which the next waiting task becomes startable."""
         return self._later[0][0] if self._later else None
+
+    def next_expiry(self) -> float | None:
+        """Epoch seconds at which the next question (perhaps one that is answered) expires."""
+        return self._expiring[0][0] if self._expiring else None
+
+    def expired(self, now: float, current: Callable[[str], Task | None]) -> Iterator[Task]:
+        """Tasks whose question has expired; each is forgotten when the next one is asked for."""
+        while self._expiring and self._expiring[0][0] <= now:
+            _, key, seq = self._expiring[0]
+            task = current(key)
+            if task is not None and task.seq == seq:
+                yield task
+            heapq.heappop(self._expiring)
 
     def waiting(self) -> bool:
         """Whether anything is startable now (perhaps stale)."""

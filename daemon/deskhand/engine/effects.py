@@ -14,6 +14,7 @@ from deskhand.engine.dispatcher import Dispatcher
 from deskhand.engine.ledger import Change, Ledger
 from deskhand.engine.placement import Placement
 from deskhand.engine.runs import Runs
+from deskhand.store.files import FsyncError
 from deskhand.store.seen import Seen
 
 TROUBLE = frozenset({State.FAILED, State.QUARANTINED, State.LOST})
@@ -91,6 +92,8 @@ class Effects:
         task = change.after
         try:
             missing = self._placement.follow(change)
+        except FsyncError:
+            raise
         except OSError as error:
             self._placement.behind.add(task.key)
             self._log.warning("files of a task cannot be moved yet", task=task.key, cause=str(error))
@@ -106,6 +109,8 @@ class Effects:
                 continue
             try:
                 missing = self._placement.repair(task)
+            except FsyncError:
+                raise
             except OSError as error:
                 self._log.debug("still not possible", task=key, cause=str(error))
                 continue

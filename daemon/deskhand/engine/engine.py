@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import inf
 from typing import Any
 
 from deskhand.core.event import Damage, Expire
@@ -18,6 +19,7 @@ from deskhand.engine.arrivals import Arrivals
 from deskhand.engine.ledger import counts
 from deskhand.engine.outcome import Finished, Handed
 from deskhand.engine.parts import Parts
+from deskhand.engine.strays import name_part
 from deskhand.engine.timekeeper import Timekeeper
 from deskhand.errors import StoreError
 from deskhand.store.files import FsyncError
@@ -34,7 +36,8 @@ class Engine:
     def __init__(self, parts: Parts) -> None:
         self._ = parts
         self.ledger = parts.ledger
-        self._next_scan = 0.0
+        self._next_scan = 0.0  # monotonic seconds; what makes it due again is a call of scan_everything, or trouble
+        self._looked_at = 0.0
         self._stuck_until = 0.0
         self._deliver_again: dict[str, float] = {}
         self.arrivals = Arrivals(parts)
@@ -49,17 +52,20 @@ class Engine:
     # -- the tick ----------------------------------------------------------------------------------------------
 
     def scan_everything(self) -> None:
-        """Do the full scan at the next tick."""
+        """Do the full scan at the next tick.  The clockwork asks for one every `scan_interval`."""
         self._next_scan = 0.0
 
     def tick(self) -> None:
         """One batch.  StoreError is handled here (it waits); FsyncError and IntegrityError end the daemon."""
         now, mono = self._.clock.wall(), self._seconds()
+        self._looked_at = now
         if not self._commit(mono):
             return
         self.time.check_clock(now, mono)
         self.time.rotate(mono)
-        full, look = mono >= self._next_scan, self._.notice.take()
+        expiry = self._next_expiry()
+        # An answer that nobody was told of may stand there: it is read before its question expires.
+        full, look = mono >= self._next_scan, self._.notice.take() or self._due(expiry, now)
         with self._bearing("reading answers"):  # first: whatever is asked now is on record, and stands in its folder
             if full or look or self._.gestures.unclear:
                 self._read_gestures(now, mono)
@@ -68,10 +74,11 @@ class Engine:
             return
         with self._bearing("scanning the desk"):
             if full:
-                self._next_scan = mono + self._.settings.scan_interval
+                self._next_scan = inf
                 self._full_scan(now, mono)
+            self._expire(now)
         with self._bearing("taking drops"):
-            if full or look or self._due(self._.intake.next_due(), mono):
+            if full or look or self._due(self._.intake.next_due(), self._seconds()):
                 self.arrivals.take_drops()
             self.arrivals.receive(now)
         with self._bearing("recording results"):
@@ -126,21 +133,31 @@ class Engine:
         return moment is not None and moment <= now
 
     def next_wake(self) -> float:
-        """Seconds until the next tick is due without anybody ringing."""
+        """Seconds until the next tick is due without anybody ringing: short pauses only, or infinite."""
         if self.ledger.dirty:
             return RETRY_PAUSE
-        mono, now = self._seconds(), self._.clock.wall()
+        mono = self._seconds()
         moments = [self._next_scan - mono]
         due = self._.intake.next_due()
         if due is not None:
             moments.append(due - mono)
-        start = self._.dispatcher.next_due()
-        if start is not None and self.ledger.book.paused != "all":
-            moments.append(start - now)
         if self._.gestures.unclear:
             moments.append(RETRY_PAUSE)
         moments += [moment - mono for moment in self._deliver_again.values()]
         return max(0.0, min(moments))
+
+    def next_time(self) -> float | None:
+        """Epoch seconds at which, by the wall clock, the next attempt may start or the next question expires.
+
+        What was due already at the last tick is left out: it waits for something else.
+        """
+        start = self._.dispatcher.next_due() if self._starts and self.ledger.book.paused != "all" else None
+        moments = [each for each in (start, self._next_expiry()) if each is not None and each > self._looked_at]
+        return None if self.ledger.dirty else min(moments, default=None)
+
+    def _next_expiry(self) -> float | None:
+        """Nothing expires until a person has confirmed a clock that jumped."""
+        return None if self.ledger.book.clock_unconfirmed else self._.dispatcher.next_expiry()
 
     # -- reading -----------------------------------------------------------------------------------------------
 
@@ -148,12 +165,20 @@ class Engine:
         self._.folders.ensure()
         self._.effects.retry()
         self._.runs.retry()
+        self._.strays.look(self._.runs.keys(), now)  # before anything is decided: it puts files where the log says
+        self._ask_again(now)
         self.arrivals.route_unrouted(now)
-        self._.strays.look(self._.runs.keys(), now)
+
+    def _expire(self, now: float) -> None:
         if not self.ledger.book.clock_unconfirmed:
-            for task in list(self.ledger.tasks.values()):
-                if task.state is State.WAITING and task.expires is not None and now >= task.expires:
-                    self.ledger.decide(task, Expire(), now)
+            for task in self._.dispatcher.expired(now, self.ledger.tasks.get):
+                self.ledger.decide(task, Expire(), now)
+
+    def _ask_again(self, now: float) -> None:
+        for key in list(self._.placement.unasked):
+            task = self.ledger.tasks.get(key)
+            if task is not None and not self._.placement.post(task):
+                self._.answers.ask_again(task, now)
 
     def _redeliver(self, mono: float) -> None:
         for key, moment in list(self._deliver_again.items()):
@@ -165,26 +190,47 @@ class Engine:
 
     def _read_gestures(self, now: float, mono: float) -> None:
         if self._.gestures.changed():
+            refused: OSError | None = None
             for gesture in self._.gestures.look(self.ledger.tasks, self.ledger.known, mono, now):
-                self._.answers.handle(gesture, now)
+                try:
+                    self._.answers.handle(gesture, now)
+                except FsyncError:
+                    raise
+                except OSError as error:  # for one name; the other answers count all the same
+                    refused = error
+            if refused is not None:
+                self._.gestures.again()
+                raise refused
 
     def _hear_workers(self, now: float, mono: float) -> None:
         ended: set[str] = set()
+        refused: OSError | None = None
         for report in self._.runs.reports():
-            if isinstance(report, Finished):
-                self._.outcomes.finished(report, now)
-                ended.add(report.key)
-            elif isinstance(report, Handed) and not self._.outcomes.handed(report, now):
-                self._deliver_again[report.key] = mono + DELIVERY_PAUSE
+            try:
+                if isinstance(report, Finished):
+                    self._.outcomes.finished(report, now)
+                    ended.add(report.key)
+                elif isinstance(report, Handed) and not self._.outcomes.handed(report, now):
+                    self._deliver_again[report.key] = mono + DELIVERY_PAUSE
+            except FsyncError:
+                raise
+            except OSError as error:
+                self._.runs.hear_again(report)
+                refused = error
+                continue
+            self._.runs.heard(report)
         if ended:
             self.arrivals.unblock(now)
+        if refused is not None:
+            raise refused
 
     def _lost(self, now: float) -> None:
         for key, names in list(self._.effects.missing.items()):
             del self._.effects.missing[key]
             task = self.ledger.tasks.get(key)
             if task is not None and not task.terminal:
-                self.ledger.decide(task, Damage("lost", "its files vanished", names), now)
+                missing = tuple(name_part(name) for name in names)
+                self.ledger.decide(task, Damage("lost", "its files vanished", missing), now)
 
     # -- what commands ask for ---------------------------------------------------------------------------------
 
@@ -227,7 +273,8 @@ class Engine:
         """Hear what was reported meanwhile, and put *last* on record as the last thing of this run."""
         now, mono = self._.clock.wall(), self._seconds()
         if self._commit(mono):
-            self._hear_workers(now, mono)
+            with self._bearing("recording results"):
+                self._hear_workers(now, mono)
             self.ledger.note(last)
             self._commit(mono)
 
@@ -247,15 +294,18 @@ class Engine:
         for task in [task for task in self.ledger.tasks.values() if task.state is State.PARKED]:
             self.arrivals.route(task, now)
 
+    def coming(self, key: str) -> bool:
+        """Whether a task with this key may still come on record: it waits to be taken, or something is being taken."""
+        return self._.intake.coming(key)
+
     @property
     def idle(self) -> bool:
         """Whether nothing can run now: what is left waits for people, for a time, or for something else."""
         return (
             self._.intake.idle
-            and self._.intake.next_due() is None
             and not self._.runs.busy
             and not self._startable()
-            and not self._deliver_again
+            and not any(self._due(moment, self._seconds()) for moment in self._deliver_again.values())
             and not self._.placement.behind
             and not self.ledger.dirty
         )

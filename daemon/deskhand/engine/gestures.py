@@ -107,6 +107,8 @@ class Gestures:
         self._strangers: dict[str, Member | None] = {}
         self._standing: dict[str, _Standing] = {}
         """By id."""
+        self._posing: list[str] = []
+        """Folders that are named like a request or an answer."""
 
     @property
     def unclear(self) -> bool:
@@ -123,7 +125,7 @@ class Gestures:
         modified = self._folders.modified("approvals")
         self._seen = modified if settled(modified, now) else -1
         self._list()
-        found: list[Gesture] = []
+        found: list[Gesture] = [Foreign(name) for name in self._posing]
         for name, part in self._strangers.items():
             found += self._strange(name, part, tasks)
         asked = set()
@@ -140,9 +142,19 @@ class Gestures:
         self._unclear = {name: since for name, since in self._unclear.items() if name in self._names}
         return found
 
+    def again(self) -> None:
+        """Let the next look happen although the folder does not change: something could not be done."""
+        self._seen = -1
+
     def _list(self) -> None:
         """List the folder; only names that are new are taken apart."""
-        names = set(self._folders.names("approvals"))
+        names, self._posing = set(), []
+        for name, is_folder in self._folders.kinds("approvals"):
+            part = member(name) if is_folder else None
+            if part is not None and part.part in GESTURES:
+                self._posing.append(name)
+            else:
+                names.add(name)
         changed = set()
         for name in self._names - names:
             if name in self._strangers:

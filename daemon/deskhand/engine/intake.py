@@ -23,10 +23,10 @@ from msgspec import Struct
 
 from deskhand.core.clock import Clock
 from deskhand.core.settings import Settings
-from deskhand.core.task import Source
 from deskhand.engine.hold import Hold
-from deskhand.engine.intake_facts import InboxChange, Refused, ScanResult, StalledDrop
+from deskhand.engine.intake_facts import InboxChange, Refused, ScanResult, StalledDrop, Taken
 from deskhand.engine.listing import Listing, Name
+from deskhand.engine.on_record import CANNOT_REMOVE, OnRecord
 from deskhand.engine.taking import Done, Taking, Work
 from deskhand.engine.waiting import Ready, Waiting
 from deskhand.store import dropped, sources
@@ -44,8 +44,6 @@ STRETCH = 5000
 """Names looked at per scan and inbox."""
 STRAY_PAUSE = 30.0
 """Seconds until a claimed drop that failed is tried again."""
-
-CANNOT_REMOVE = "taken and on record, but it cannot be removed from the inbox; it is not taken again"
 
 
 class Removal(Struct, frozen=True):
@@ -84,6 +82,7 @@ class Intake:
         self._taking = Taking(desk, files, clock, choose, Ids(known))
         rules = settings.intake
         self._listings = [Listing(desk, inbox, rules.ignore, rules.max_files) for inbox in settings.inboxes]
+        self._polled = {inbox.name for inbox in settings.inboxes if inbox.poll}
         self._waiting = Waiting(rules)
         self._hold = Hold()
         self._pool = ThreadPoolExecutor(max(1, rules.threads), thread_name_prefix="intake")
@@ -95,7 +94,7 @@ class Intake:
         self._strays: list[Claimed] = []
         self._strays_due = 0.0
         self._dropped: set[str] = set()
-        self._recorded: dict[tuple[int, int], tuple[Source, str]] = {}
+        self.on_record = OnRecord()
         self._paused = False
         self._scanned = False
 
@@ -116,10 +115,6 @@ class Intake:
                 self._waiting.taken((drop.inbox, drop.route, drop.name), drop.source)
         for path in found.left:
             self._waiting.report(Refused(dropped.INBOX, path.name, "neither a file nor a folder, in staging", 0))
-
-    def remember(self, recorded: Iterable[tuple[Source, str]]) -> None:
-        """Sources and input hashes of tasks on record: what is still in an inbox is removed, not taken again."""
-        self._recorded.update({(source.dev, source.ino): (source, sha256) for source, sha256 in recorded})
 
     def scan(self, moved: Collection[Path] = frozenset()) -> ScanResult:
         """Look at the inboxes once and hand out what is finished.  *moved*: paths that a rename put there."""
@@ -145,7 +140,9 @@ class Intake:
         """These are on record: remove the sources that were copied."""
         for one in accepted:
             if one.source_to_unlink is not None:
-                pool = self._remote if self._polls(one.task_file.inbox) else self._pool
+                task = one.task_file
+                self.on_record.add((Taken(task.inbox, task.source, task.input_sha256),))
+                pool = self._remote if task.inbox in self._polled else self._pool
                 self._follow(pool.submit(self._remove, one))
 
     def next_due(self) -> float | None:
@@ -153,7 +150,8 @@ class Intake:
         self._absorb()
         if self._paused or self._full:
             return None
-        moments = [self._now()] if any(listing.under_way for listing in self._listings) else []
+        now = self._now()
+        moments = [due for listing in self._listings if (due := listing.next_due(now)) is not None]
         if self._strays:
             moments.append(self._strays_due)
         look = self._waiting.next_look()
@@ -185,8 +183,14 @@ class Intake:
     @property
     def idle(self) -> bool:
         """Whether nothing is under way or found and not yet handed over."""
-        busy = self.under_way or self._strays
-        return not busy and (self._scanned or self._paused)
+        if self._paused:
+            return not self.under_way and not self._strays
+        coming = self._strays or self._waiting.unfinished or any(one.busy(self._now()) for one in self._listings)
+        return not self.under_way and not coming and self._scanned
+
+    def coming(self, key: str) -> bool:
+        """Whether there may still be a task with this key: it waits to be taken, or something is being taken."""
+        return self.under_way or bool(self._strays) or dropped.holds(self._desk, key)
 
     @property
     def under_way(self) -> bool:
@@ -231,6 +235,9 @@ class Intake:
                 ready += self._consider(listing, name, downloads, now)
             if listing.complete:
                 self._waiting.forget(listing.inbox.name, listing.sweep)
+                if listing.trouble is None:
+                    there = partial(self._waiting.identities, listing.inbox.name)
+                    self.on_record.listed(listing.inbox.name, listing.device, there)
                 listing.next_sweep()
         return sorted({one.place.key: one for one in ready}.values(), key=lambda one: one.candidate.first_seen)
 
@@ -294,15 +301,13 @@ class Intake:
 
     def _leftover(self, ready: Ready) -> bool:
         """Whether its task is on record already, and only the removal of the source was cut off."""
-        seen = source_of(ready.candidate.seen)
-        source, sha256 = self._recorded.pop((seen.dev, seen.ino), (None, ""))
-        if source is None or not sources.alike(seen, source):
-            return False
         place = ready.place
-        outcome = sources.remove(self._files, place.path, source, sha256)
+        source, outcome = self.on_record.remove(self._files, place.path, source_of(ready.candidate.seen))
         if outcome is Removed.STUCK:
             self._waiting.taken(place.key, source)
             self._waiting.report(Refused(place.inbox, place.name, CANNOT_REMOVE, source.bytes))
+        elif outcome is Removed.GONE:
+            self._waiting.gone(place.key)
         return outcome is not Removed.REPLACED
 
     def _submit_batch(self, pool: ThreadPoolExecutor, work: Work) -> None:
@@ -385,12 +390,10 @@ class Intake:
     def _removed(self, removal: Removal) -> None:
         task = removal.accepted.task_file
         if removal.outcome is not Removed.STUCK:
+            self.on_record.removed(task.source)
             self._waiting.removed((task.inbox, task.route, task.original_name))
         else:
             self._waiting.report(Refused(task.inbox, task.original_name, CANNOT_REMOVE, task.source.bytes))
-
-    def _polls(self, name: str) -> bool:
-        return any(listing.inbox.poll for listing in self._listings if listing.inbox.name == name)
 
     def _changes(self) -> tuple[InboxChange, ...]:
         return (*self._hold.changes(), *(change for listing in self._listings for change in listing.changes()))

@@ -6,8 +6,25 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from deskhand.core.task import Source
+
+Identity = tuple[int, int]
+"""Device and inode."""
 EVERY_INBOX = "*"
 """In place of an inbox's name when the desk as a whole is concerned."""
+
+
+class Taken(Struct, frozen=True):
+    """A drop that is on record."""
+
+    inbox: str
+    source: Source
+    input_sha256: str
+
+    @property
+    def identity(self) -> Identity:
+        """Of the original."""
+        return self.source.dev, self.source.ino
 
 
 class InboxChange(Struct, frozen=True):

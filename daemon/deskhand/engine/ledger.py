@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -16,6 +16,7 @@ from deskhand.core.replay import TARGETS, apply, stamp_task
 from deskhand.core.state import State
 from deskhand.core.step import Decision, step
 from deskhand.core.task import Source, Task
+from deskhand.engine.intake_facts import Taken
 from deskhand.store.audit_log import AuditLog
 
 LABELS_KEPT = 100_000
@@ -35,6 +36,8 @@ class Book(Struct):
     """`no`, `intake` (draining) or `all`."""
     adopted: int = 0
     """Sequence number of the last adoption: what was here before may have run elsewhere."""
+    unremoved: dict[str, Taken] = field(default_factory=dict)
+    """Key -> a drop that was copied and whose original, as far as is known, is not removed: never taken again."""
     clock_unconfirmed: bool = False
     """The clock jumped over a day; nothing expires until a person confirms."""
 
@@ -51,8 +54,10 @@ class Book(Struct):
             case "desk.resumed":
                 self.paused, self.clock_unconfirmed = "no", False
             case "log.clock_step":
-                self.clock_unconfirmed = not fields.get("confirmed", True)
+                self.clock_unconfirmed |= not fields.get("confirmed", True)  # a small step confirms no earlier one
             case _ if record.type in TARGETS:
+                if fields.get("copied"):
+                    self.unremoved[fields["task"]] = taken(fields)
                 return self._take_task(record)
             case _:
                 pass
@@ -72,6 +77,12 @@ class Book(Struct):
         else:
             self.tasks[key] = after
         return before, after
+
+
+def taken(received: Mapping[str, Any]) -> Taken:
+    """What a `task.received` says of the drop."""
+    source = msgspec.convert(received["source"], Source)
+    return Taken(received.get("inbox", ""), source, received["input_sha256"])
 
 
 class Change(Struct, frozen=True):
@@ -101,12 +112,12 @@ class Ledger:
         self._completed = False
         self.outcomes: dict[str, str] = {}
         """Key -> final state of the tasks that ended in this run of the daemon, the last 10,000."""
-        self.sources: list[tuple[Source, str]] = []
-        """Identity and hash of the drops received since the last snapshot: a crash may have left some in an inbox."""
+        self.sources: list[Taken] = list(self.book.unremoved.values())
+        """Drops received since the last snapshot, or unremoved before it: some may still stand in an inbox."""
         for record in records:
             moved = self.book.take(record)
             if record.type == "task.received":
-                self.sources.append((msgspec.convert(record.fields["source"], Source), record.fields["input_sha256"]))
+                self.sources.append(taken(record.fields))
             if moved is not None and moved[1].terminal:
                 self.ended[moved[1].key] = moved[1]
         self.blocked.update(key for key, task in self.tasks.items() if task.state is State.BLOCKED)
@@ -190,8 +201,9 @@ class Ledger:
         completed, self._completed = self._completed, False
         return completed
 
-    def rotate(self) -> None:
-        """Begin a new day, with the unfinished tasks as its snapshot."""
+    def rotate(self, unremoved: Container[Taken]) -> None:
+        """Begin a new day, with the unfinished tasks as its snapshot.  *unremoved*: copied drops not to forget."""
+        self.book.unremoved = {key: one for key, one in self.book.unremoved.items() if one in unremoved}
         self._log.rotate(msgspec.json.encode(self.book), unfinished=len(self.book.tasks))
 
     def label_state(self, label: str) -> str | None:

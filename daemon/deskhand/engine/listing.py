@@ -51,6 +51,8 @@ class Listing:
         """A poll under way."""
         self.due = 0.0
         """When the next poll is due (monotonic seconds)."""
+        self.device: int | None = None
+        """Device of the inbox when it was last listed: another one when a share is away."""
         self._names = Names(inbox, ignore)
         self._max_files = max_files
         self._stream: Iterator[tuple[Place, Entry]] | None = None
@@ -69,6 +71,7 @@ class Listing:
             return []
         if self._stream is None:
             self._stream = observe(self.inbox, self.root, recipes, self._names)
+            self.device = _device(self.root)
         try:
             names = [Name(*found) for found in islice(self._stream, budget)]
         except OSError as error:
@@ -83,6 +86,7 @@ class Listing:
     def poll(self, recipes: Collection[str]) -> list[Name]:
         """List and observe everything; called in the polling thread.  OSError when the inbox cannot be read."""
         names = []
+        self.device = _device(self.root)
         for place, entry in islice(observe(self.inbox, self.root, recipes, self._names), POLL_MAX):
             seen: Observation | OSError | None = None
             if entry.kind is Kind.FOLDER:
@@ -122,6 +126,18 @@ class Listing:
         told, self._changes = self._changes, []
         return told
 
+    def next_due(self, now: float) -> float | None:
+        """When there is something to do about it (monotonic seconds); None when only a change can bring something."""
+        if self.future is not None:
+            return now if self.future.done() else None
+        if self.inbox.poll:
+            return self.due
+        return now if self.under_way else None
+
+    def busy(self, now: float) -> bool:
+        """Whether it is being listed.  A mount that is away can hold a poll up: it counts until the next one is due."""
+        return self.under_way or (self.future is not None and now < self.due)
+
     @property
     def under_way(self) -> bool:
         """Whether there are names that the last stretch did not come to."""
@@ -144,6 +160,13 @@ class Listing:
         if self._trouble is not None:
             self._trouble = None
             self._changes.append(InboxChange(self.inbox.name, degraded=False, reason="the inbox can be read again"))
+
+
+def _device(path: Path) -> int | None:
+    try:
+        return path.lstat().st_dev
+    except OSError:
+        return None
 
 
 def _reason(error: OSError) -> str:

@@ -31,8 +31,8 @@ class Handed(Struct, frozen=True):
     targets: tuple[dict[str, str], ...] = ()
     """`path_commit` (salted) and `sha256` of each."""
     problem: str | None = None
-    given_up: bool = False
-    """The problem stays however often it is tried."""
+    given_up: str | None = None
+    """Why the problem stays however often it is tried: goes on record, so it names no path."""
 
 
 Report = Finished | Handed

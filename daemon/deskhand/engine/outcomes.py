@@ -33,12 +33,19 @@ class Outcomes:
         """Key -> who wants the running attempt stopped."""
 
     def finished(self, report: Finished, now: float) -> None:
-        """Decide about an attempt that is over."""
+        """Decide about an attempt that is over.
+
+        OSError when a question to a person cannot be put on disk: nothing was decided, the same call can be made again.
+        """
         task = self._ledger.tasks.get(report.key)
         if task is None or task.state is not State.STARTED or task.attempt != report.attempt:
             return
         self._placement.add_names(task.key, report.names)
-        actor, said = self.cancelled_by.pop(task.key, (None, None))
+        self._over(task, report, now)
+        self.cancelled_by.pop(task.key, None)
+
+    def _over(self, task: Task, report: Finished, now: float) -> None:
+        actor, said = self.cancelled_by.get(task.key, (None, None))
         if report.result == "damaged":
             self._damaged(task, report.reason or "its files are not those on record", now)
             return
@@ -51,10 +58,13 @@ class Outcomes:
             except IntegrityError as error:
                 self._damaged(task, f"attempt {task.attempt} was cut off, and {error.cause}", now)
                 return
+        # It may have ended by itself just before it was to be stopped; what a person wanted stopped is not run again.
+        wanted = actor is not None and report.result != "ok" and ask is None
+        result = "cancelled" if wanted else report.result
         retry = Retry() if recipe is None else recipe.retry
         event = Ended(
-            result=report.result,
-            reason=said if report.result == "cancelled" and said else report.reason,
+            result=result,
+            reason=said if result == "cancelled" and said else report.reason,
             idempotent=idempotent,
             attempts=retry.attempts,
             backoff=pause(retry, task.attempt, random.random()),
@@ -95,12 +105,15 @@ class Outcomes:
         self._ledger.decide(task, Damage("quarantined", reason), now)
 
     def handed(self, report: Handed, now: float) -> bool:
-        """Record a delivery; False when it did not work and has to be tried again."""
+        """Record a delivery, or that there will be none; False when it has to be tried again."""
         task = self._ledger.tasks.get(report.key)
         if task is None or not task.undelivered:
             return True
-        if report.problem is not None:
+        if report.problem is not None and report.given_up is None:
             self._log.error("results cannot be delivered", task=task.key, cause=report.problem)
             return False
-        self._ledger.decide(task, Delivered(tuple(dict(target) for target in report.targets)), now)
+        if report.given_up is not None:
+            hint = "they stay beside the task in completed/"
+            self._log.error("results will not be delivered", task=task.key, cause=report.problem, hint=hint)
+        self._ledger.decide(task, Delivered(tuple(dict(target) for target in report.targets), report.given_up), now)
         return True

@@ -13,6 +13,7 @@ from deskhand.core.names import Part, key_of
 from deskhand.core.state import ASKING, FOLDERS, LIVE_FOLDERS
 from deskhand.core.task import Task, TaskFile
 from deskhand.engine.ledger import Change
+from deskhand.errors import IntegrityError
 from deskhand.store import task_files
 from deskhand.store.desk import Desk
 from deskhand.store.queue_folders import QueueFolders
@@ -30,6 +31,8 @@ class Placement:
         self._names: dict[str, tuple[str, ...]] = {}
         self.behind: set[str] = set()
         """Keys whose files could not be put right yet."""
+        self.unasked: set[str] = set()
+        """Keys whose request is gone with every copy of it: they have to be asked again."""
 
     @property
     def approvals(self) -> Path:
@@ -52,6 +55,7 @@ class Placement:
         self._ids.pop(key, None)
         self._names.pop(key, None)
         self.behind.discard(key)
+        self.unasked.discard(key)
 
     def identifier(self, key: str) -> str:
         """The id with its slug; the key itself when no file of the task was ever found."""
@@ -82,9 +86,20 @@ class Placement:
             missing = ()
         if missing:
             missing = self.search(after, missing)
-        if after.state in ASKING and after.digest is not None:
-            self._requests.post(self.identifier(after.key), after.digest)
+        self.post(after)
         return missing
+
+    def post(self, task: Task) -> bool:
+        """Put the request of a task that asks where a person renames it; False when it is gone for good."""
+        self.unasked.discard(task.key)
+        if task.state not in ASKING or task.digest is None or not self.knows(task.key):
+            return True
+        try:
+            self._requests.post(self.identifier(task.key), task.digest)
+        except IntegrityError:
+            self.unasked.add(task.key)
+            return False
+        return True
 
     def _answered(self, before: Task, after: Task) -> None:
         if before.state in ASKING and after.state not in ASKING:
@@ -95,6 +110,9 @@ class Placement:
         identifier = self.identifier(key)
         gestures = tuple(f"{identifier}.{form}" for form in REQUEST_FORMS if self._exists(f"{identifier}.{form}"))
         yes = next((name for name in gestures if digest and self._digest(name) == digest), None)
+        decided = f"{identifier}.{Part.DECIDED}"
+        if yes is not None and (self.approvals / decided).is_dir():
+            self._folders.set_aside("approvals", decided)
         self._requests.take_away(identifier, gestures, yes)
         self._requests.forget(identifier)
         kept = f"{identifier}.{Part.DECIDED}"
@@ -121,8 +139,7 @@ class Placement:
         missing = tuple(name for name in self.names(task.key) if not self._folders.exists(task.folder, name))
         if missing:
             missing = self.search(task, missing)
-        if task.state in ASKING and task.digest is not None and self.knows(task.key):
-            self._requests.post(self.identifier(task.key), task.digest)
+        self.post(task)
         return missing
 
     def search(self, task: Task, names: tuple[str, ...]) -> tuple[str, ...]:

@@ -37,13 +37,15 @@ class Reception:
         asking: Asking,
         choosing: Choosing,
         seen: Callable[[str], str | None],
+        salt: str,
     ) -> None:
-        """*seen*: key of the completed task that had an input with this hash."""
+        """*seen*: key of the completed task that had an input with this hash; *salt*: the desk's secret."""
         self._ledger = ledger
         self._recipes = recipes
         self._asking = asking
         self._choosing = choosing
         self._seen = seen
+        self._salt = salt
 
     def receive(self, accepted: Accepted) -> Task:
         """Record a drop as received.  One that no record can describe is received without what it says of itself,
@@ -74,6 +76,7 @@ class Reception:
             "source": msgspec.to_builtins(task_file.source),
             "inbox": task_file.inbox,
             "recipe": None if task_file.pin is None else msgspec.to_builtins(task_file.pin),
+            **({} if accepted.source_to_unlink is None else {"copied": True}),
         }
 
     def _wishes(self, task_file: TaskFile) -> dict[str, Any]:
@@ -91,7 +94,7 @@ class Reception:
         return {"priority": self._priority(task_file), **wishes}
 
     def _label(self, label: str) -> str:
-        return commitment(self._ledger.log.log_id, label)
+        return commitment(self._salt, label)
 
     def _dependency(self, entry: str) -> str:
         return key_of(entry) if is_id(entry) else self._label(entry)
@@ -108,7 +111,7 @@ class Reception:
         try:
             return self._recipes.get(pin), None
         except DeskhandError as error:
-            return None, f"{error.sentence}; {error.hint or 'bless it again'}"
+            return None, f"{error.nameless}; {error.hint or 'bless it again'}"
 
     def route(self, task: Task, task_file: TaskFile, now: float) -> None:
         """Decide where a received, parked or blocked task goes; nothing happens when it has to stay."""
@@ -130,7 +133,7 @@ class Reception:
             try:
                 ask = self.ask(task, task_file, recipe, now)
             except ConfigError as error:
-                problem = error.sentence
+                problem = error.nameless
         self._ledger.decide(task, Route(pin, task.priority, problem, blocked=blocked, ask=ask), now)
 
     def blocked(self, task: Task) -> str | None:

@@ -11,12 +11,14 @@ from collections import defaultdict
 from deskhand.core.log import Log
 from deskhand.core.names import OWN_PARTS, key_of, member
 from deskhand.core.state import LIVE_FOLDERS, State
+from deskhand.core.task import Task
 from deskhand.engine.ledger import Ledger
 from deskhand.engine.outcome import Finished
 from deskhand.engine.outcomes import Outcomes
 from deskhand.engine.placement import Placement
 from deskhand.store.attempts import Attempts
 from deskhand.store.desk import Desk
+from deskhand.store.files import FsyncError
 from deskhand.store.queue_folders import QueueFolders
 
 
@@ -47,7 +49,7 @@ class Recovery:
         self._finish_moves()
         for task in list(self._ledger.tasks.values()):
             if self._placement.knows(task.key):
-                self._placement.repair(task)
+                self._repair(task)
         for problem in self._attempts.discard_all():
             self._log.warning("what an attempt left cannot be removed", cause=problem)
         return self._cut_off(now)
@@ -75,11 +77,24 @@ class Recovery:
         for key, task in list(self._ledger.ended.items()):
             if task.undelivered:
                 continue
-            if self._placement.knows(key):
-                self._placement.repair(task)
-                self._placement.void_request(key)
+            if self._placement.knows(key) and not self._repair(task, ended=True):
+                continue
             self._placement.forget(key)
             del self._ledger.ended[key]
+
+    def _repair(self, task: Task, *, ended: bool = False) -> bool:
+        """Put one task's files right.  What the disk refuses is tried again at the next full scan; False then."""
+        try:
+            self._placement.repair(task)
+            if ended:
+                self._placement.void_request(task.key)
+        except FsyncError:
+            raise
+        except OSError as error:
+            self._placement.behind.add(task.key)
+            self._log.warning("files of a task cannot be moved yet", task=task.key, cause=str(error))
+            return False
+        return True
 
     def _cut_off(self, now: float) -> int:
         cut = [task for task in self._ledger.tasks.values() if task.state is State.STARTED]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,10 +19,10 @@ from msgspec import Struct
 from deskhand.core.task import Task
 from deskhand.engine.outcome import Finished, Handed, Report
 from deskhand.engine.work import Job, Work
-from deskhand.errors import DeskhandError, RunError
+from deskhand.errors import ConfigError, IntegrityError, RunError
 from deskhand.handlers.attempt import Attempt, Ended, Reason
 from deskhand.handlers.spawner import Spawner
-from deskhand.store.files import FsyncError
+from deskhand.store.files import TROUBLE, FsyncError
 
 THREADS = 4
 
@@ -38,7 +39,8 @@ class Runs:
         self._work = work
         self._spawner = spawner
         self._ring = ring
-        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="run")
+        self._name = f"run-{id(self):x}"
+        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix=self._name)
         self._reports: queue.SimpleQueue[Report] = queue.SimpleQueue()
         self._running: dict[str, _Running] = {}
         self._delivering: set[str] = set()
@@ -47,6 +49,8 @@ class Runs:
         """Runs that are over and whose results the disk did not take yet."""
         self._fatal: FsyncError | None = None
         self._lock = threading.Lock()
+        self._patience: float | None = None
+        """Seconds that :meth:`close` waits for the pool; None = as long as it takes."""
 
     # -- the deciding thread's side ------------------------------------------------------------------------------
 
@@ -76,22 +80,28 @@ class Runs:
             self.stop(key, "drain", force=force)
 
     def reports(self) -> Iterator[Report]:
-        """What was reported since the last call.  FsyncError when a sync failed in the pool: the daemon must end."""
+        """What was reported since the last call, each to be given to :meth:`heard` or :meth:`hear_again`.
+
+        FsyncError when a sync failed in the pool: the daemon must end.
+        """
         if self._fatal is not None:
             raise self._fatal
-        while True:
-            try:
-                report = self._reports.get_nowait()
-            except queue.Empty:
-                return
-            if isinstance(report, Finished):
-                running = self._running.pop(report.key, None)
-                if running is not None:
-                    with self._lock:
-                        self._stopping.pop(running.attempt_key, None)
-            else:
-                self._delivering.discard(report.key)
-            yield report
+        for _ in range(self._reports.qsize()):
+            yield self._reports.get_nowait()
+
+    def heard(self, report: Report) -> None:
+        """What followed from the report is decided."""
+        if isinstance(report, Finished):
+            running = self._running.pop(report.key, None)
+            if running is not None:
+                with self._lock:
+                    self._stopping.pop(running.attempt_key, None)
+        else:
+            self._delivering.discard(report.key)
+
+    def hear_again(self, report: Report) -> None:
+        """Nothing could be decided now: the next :meth:`reports` yields it once more."""
+        self._reports.put(report)
 
     def retry(self) -> None:
         """Try again to keep the results of runs that are over."""
@@ -112,10 +122,25 @@ class Runs:
         """Whether an attempt or a delivery is under way or not yet heard."""
         return bool(self._running or self._delivering) or not self._reports.empty()
 
+    def hurry(self, patience: float) -> None:
+        """Let :meth:`close` wait no longer than *patience* seconds for what the pool is at."""
+        self._patience = patience
+
     def close(self) -> None:
-        """Kill what runs, and wait until every thread and process is gone."""
+        """Kill what runs, and wait until every process is gone, and every thread unless told to hurry."""
         self._spawner.close()
-        self._pool.shutdown(wait=True)
+        self._pool.shutdown(wait=self._patience is None, cancel_futures=self._patience is not None)
+        end = time.monotonic() + (self._patience or 0.0)
+        for thread in self._threads():
+            thread.join(max(0.0, end - time.monotonic()))
+
+    @property
+    def stuck(self) -> bool:
+        """After :meth:`close`: a thread hangs in a call to the system and would hold up the end of the process."""
+        return bool(self._threads())
+
+    def _threads(self) -> list[threading.Thread]:
+        return [thread for thread in threading.enumerate() if thread.name.startswith(self._name)]
 
     # -- the pool's side -----------------------------------------------------------------------------------------
 
@@ -164,7 +189,9 @@ class Runs:
             report = self._work.finish(job, ended)
         except FsyncError:
             raise
-        except OSError:
+        except OSError as error:
+            if error.errno not in TROUBLE:
+                raise
             self._unfinished.put((job, ended))
             return
         self._report(report)
@@ -176,6 +203,8 @@ class Runs:
             self._fatal = error
             self._ring()
             return
-        except (DeskhandError, OSError, ValueError) as error:
+        except (ConfigError, IntegrityError) as error:
+            report = Handed(job.task.key, problem=error.sentence, given_up=error.cause)
+        except Exception as error:  # noqa: BLE001 - a delivery without a report would be under way for ever
             report = Handed(job.task.key, problem=str(error) or type(error).__name__)
         self._report(report)

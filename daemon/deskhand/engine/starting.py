@@ -84,7 +84,7 @@ class Starting:
         try:
             return self._recipes.get(task.pin)
         except DeskhandError as error:
-            hint = f"{error.sentence}; {error.hint or 'restore it, or bless it again'}, then: deskhand task retry"
+            hint = f"{error.nameless}; {error.hint or 'restore it, or bless it again'}, then: deskhand task retry"
             self._ledger.decide(task, Hold("parked", hint), now)
             return None
 
@@ -117,7 +117,7 @@ class Starting:
         try:
             known = facts(recipe, self._placement.task_file(task), task)
         except DeskhandError as error:
-            return error.sentence
+            return error.nameless
         verdict = must_ask(recipe.approval, known, strict=task.strict)
         return verdict.why if verdict.asks else None
 
@@ -135,6 +135,6 @@ class Starting:
                 task_file, recipe, why, now, revision=task.revision + 1, warnings=warnings(task)
             )
         except DeskhandError as error:
-            self._ledger.decide(task, Hold("parked", error.sentence), now)
+            self._ledger.decide(task, Hold("parked", error.nameless), now)
             return
         self._ledger.decide(task, Reask(ask), now)

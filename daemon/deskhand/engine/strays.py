@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Container
 
 from deskhand.core.event import Damage
+from deskhand.core.log import Log
 from deskhand.core.names import Part, key_of, member
 from deskhand.core.record import Draft
 from deskhand.engine.answers import Answers
 from deskhand.engine.gestures import settled
 from deskhand.engine.ledger import Ledger
 from deskhand.engine.placement import Placement
+from deskhand.store.files import FsyncError
 from deskhand.store.queue_folders import QueueFolders
 
 WATCHED = ("inbox", "pending")
@@ -22,36 +24,48 @@ WATCHED = ("inbox", "pending")
 class Strays:
     """Compares two folders with the log; costs one listing of each, and nothing while they do not change."""
 
-    def __init__(self, ledger: Ledger, placement: Placement, folders: QueueFolders, answers: Answers) -> None:
+    def __init__(self, ledger: Ledger, placement: Placement, folders: QueueFolders, answers: Answers, log: Log) -> None:
         self._ledger = ledger
         self._placement = placement
         self._folders = folders
         self._answers = answers
+        self._log = log
         self._seen: dict[str, int] = {}
 
     def look(self, running: Container[str], now: float) -> None:
         """Put right what people or programs moved, and report it."""
         present: set[str] = set()
-        changed = False
-        for folder in (*WATCHED, "approvals"):
-            modified = self._folders.modified(folder)
-            changed |= self._seen.get(folder) != modified
-            self._seen[folder] = modified if settled(modified, now) else -1
-        if not changed:
+        modified = {folder: self._folders.modified(folder) for folder in (*WATCHED, "approvals")}
+        if modified == self._seen:
             return
+        self._seen = {}
         for folder in WATCHED:
             for name in list(self._folders.names(folder)):
                 self._name(folder, name, present)
         present.update(self._folders.names("approvals"))
+        done = True
         for task in list(self._ledger.tasks.values()):
             own = self._placement.names(task.key)
             if task.key not in running and (not own or any(name not in present for name in own)):
-                self._repair(task.key, now)
+                done &= self._try_to_repair(task.key, now)
+        if done and all(settled(moment, now) for moment in modified.values()):
+            self._seen = modified
+
+    def _try_to_repair(self, key: str, now: float) -> bool:
+        """False when the disk refuses: it is tried again at the next look, and does not stop the others."""
+        try:
+            self._repair(key, now)
+        except FsyncError:
+            raise
+        except OSError as error:
+            self._log.warning("files of a task cannot be put back yet", task=key, cause=str(error))
+            return False
+        return True
 
     def _name(self, folder: str, name: str, present: set[str]) -> None:
         part = member(name)
         task = self._ledger.tasks.get(key_of(part.id)) if part is not None else None
-        if part is not None and key_of(part.id) in self._ledger.ended:
+        if part is not None and task is None and key_of(part.id) in self._ledger.ended:
             return  # over, and on its way to its last folder
         if part is None or task is None or part.part in (Part.UNKNOWN, Part.REQUEST):
             self._answers.foreign(folder, name, "no task of this desk has it")
@@ -73,4 +87,4 @@ class Strays:
 def name_part(name: str) -> str:
     """Which of a task's files a name is, without its slug (names can be personal)."""
     part = member(name)
-    return name if part is None else str(part.part)
+    return str(Part.UNKNOWN if part is None else part.part)

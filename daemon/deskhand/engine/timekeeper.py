@@ -34,6 +34,7 @@ class Timekeeper:
             fields = {"step_s": round(step, 3), "before": self._wall, "after": now, "confirmed": not large}
             self._.ledger.note(Draft("log.clock_step", fields))
             self._.log.warning("the clock was set", seconds=round(step, 1))
+            self._.dispatcher.clock_set_back(self._.ledger.tasks.values(), now)
         self._wall, self._mono = now, mono
 
     def rotate(self, mono: float) -> None:
@@ -47,7 +48,7 @@ class Timekeeper:
         try:
             self._.folders.ensure()
             self._.folders.sync()
-            ledger.rotate()
+            ledger.rotate(self._.intake.on_record)
         except FsyncError:
             raise
         except (StoreError, OSError) as error:

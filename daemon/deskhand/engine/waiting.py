@@ -7,6 +7,7 @@ What to do is decided in ``core.settle``; this keeps what those rules need to kn
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 from operator import eq
 from typing import assert_never
 
@@ -17,7 +18,7 @@ from deskhand.core import settle
 from deskhand.core.settings import Intake as Rules
 from deskhand.core.settle import Candidate, Ignore, Kind, Observation, Refuse, Stalled, Take, Wait
 from deskhand.core.task import Source
-from deskhand.engine.intake_facts import Refused
+from deskhand.engine.intake_facts import Identity, Refused
 from deskhand.store.claim import Declined, Place, Postponed, source_of
 from deskhand.store.folder import Entry
 from deskhand.store.sources import alike
@@ -76,7 +77,11 @@ class Waiting:
         """Judge one name.  *look* observes it (a folder is walked), *downloads* lists unfinished ones beside it."""
         key = place.key
         before = self._items.get(key)
-        if key in self.in_flight or (before is not None and self._too_early(before, entry, now, sweep, moved_in)):
+        if key in self.in_flight:
+            if before is not None:
+                self._items[key] = replace(before, sweep=sweep)
+            return None
+        if before is not None and self._too_early(before, entry, now, sweep, moved_in):
             return None
         try:
             seen = look()
@@ -202,11 +207,25 @@ class Waiting:
                 if key not in self.in_flight:
                     del table[key]
 
+    def identities(self, inbox: str) -> set[Identity]:
+        """What stands in *inbox*, as far as it is known here."""
+        shown = [one.source for table in (self._refused, self._taken) for key, one in table.items() if key[0] == inbox]
+        shown += [source_of(item.candidate.seen) for key, item in self._items.items() if key[0] == inbox]
+        return {(source.dev, source.ino) for source in shown}
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether something was seen that may become a task when it is finished."""
+        return any(key not in self.in_flight and item.next_look < inf for key, item in self._items.items())
+
     def next_look(self) -> float | None:
-        """When the earliest one is worth another look (monotonic seconds); None when none is."""
-        moments = (item.next_look for key, item in self._items.items() if key not in self.in_flight)
-        earliest = min(moments, default=float("inf"))
-        return None if earliest == float("inf") else earliest
+        """When the earliest one is worth another look (monotonic seconds); None when none is.
+
+        What a poll found is left out: only the next poll can tell more about it.
+        """
+        items = (item for key, item in self._items.items() if key not in self.in_flight and not item.place.copy_only)
+        earliest = min((item.next_look for item in items), default=inf)
+        return None if earliest == inf else earliest
 
     def stalled(self) -> list[tuple[Place, float]]:
         """The drops that have been unfinished for too long, and when they were first seen (monotonic seconds)."""

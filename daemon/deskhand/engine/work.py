@@ -22,7 +22,7 @@ from deskhand.core.settings import Run
 from deskhand.core.task import Task, TaskFile, commitment, manifest_sha256
 from deskhand.engine.asking import place_of
 from deskhand.engine.outcome import Finished, Handed
-from deskhand.errors import DeskhandError, IntegrityError, RunError
+from deskhand.errors import DeskhandError, IntegrityError, RunError, StoreError, nameless
 from deskhand.handlers import note
 from deskhand.handlers.attempt import Attempt, Ended, Reason, environment
 from deskhand.handlers.command import command_line, parameters
@@ -31,7 +31,7 @@ from deskhand.store import task_files
 from deskhand.store.attempts import AttemptFolder, Attempts
 from deskhand.store.deliver import Result, deliver, results_in
 from deskhand.store.desk import Desk
-from deskhand.store.files import Files
+from deskhand.store.files import TROUBLE, Files, FsyncError
 from deskhand.store.recipes import Recipes
 
 LISTED = 50
@@ -154,7 +154,8 @@ class Work:
     def finish(self, job: Job, ended: Ended | None) -> Finished:
         """Publish what an attempt left, durably; *ended* is how its process ended, if there was one.
 
-        After an OSError (disk full) it can be called again: the run is over, only its results have no place yet.
+        After an OSError (the disk has trouble) it can be called again: the run is over, only its results have no place
+        yet.  Results that can never be kept as they are make a run that went well a failed one.
         """
         begun = self._begun[job.attempt_key]
         folder = begun.folder
@@ -167,16 +168,29 @@ class Work:
             begun.note = None
         if read and begun.recipe.kind == "note":
             result, reason = "ok", None
-        names: tuple[str, ...] = ()
-        if folder is not None:
-            names = self._attempts.publish_log(folder, job.identifier, job.task.attempt, self._clock.wall())
+        names: list[str] = []
+        results: tuple[str, ...] = ()
+        try:
+            results = self._keep(job, begun, names, good=result == "ok")
+        except (OSError, StoreError, IntegrityError) as error:
+            if isinstance(error, OSError) and (isinstance(error, FsyncError) or error.errno in TROUBLE):
+                raise
             if result == "ok":
-                names += self._attempts.publish_results(folder, job.identifier)
-        results = self._hashes(job, begun) if result == "ok" else ()
+                result, reason = "failed", f"its results cannot be kept: {_cause(error)}"
         if folder is not None:
             self._attempts.discard(folder)
         del self._begun[job.attempt_key]
-        return Finished(job.task.key, job.task.attempt, result, reason, _usage(ended), results=results, names=names)
+        return Finished(
+            job.task.key, job.task.attempt, result, reason, _usage(ended), results=results, names=tuple(names)
+        )
+
+    def _keep(self, job: Job, begun: _Begun, names: list[str], *, good: bool) -> tuple[str, ...]:
+        """Publish the log, and what a *good* attempt made; their *names* beside the task, and hashes of the results."""
+        if begun.folder is not None:
+            names += self._attempts.publish_log(begun.folder, job.identifier, job.task.attempt, self._clock.wall())
+            if good:
+                names += self._attempts.publish_results(begun.folder, job.identifier)
+        return self._hashes(job, begun) if good else ()
 
     def _hashes(self, job: Job, begun: _Begun) -> tuple[str, ...]:
         if begun.recipe.kind == "keep":
@@ -189,18 +203,21 @@ class Work:
 
     def broken(self, job: Job, error: BaseException) -> Finished:
         """The report of an attempt that could not be begun."""
-        self._begun.pop(job.attempt_key, None)
-        with suppress(OSError):  # the report counts; what is left is removed at the next start
-            self._files.remove_tree(self._desk.work / job.attempt_key)
+        begun = self._begun.pop(job.attempt_key, None)
+        if begun is not None and begun.folder is not None:
+            self._attempts.discard(begun.folder)
+        else:
+            with suppress(OSError):  # half prepared; what is left is removed at the next start
+                self._files.remove_tree(self._desk.work / job.attempt_key)
         match error:
             case IntegrityError():
-                return Finished(job.task.key, job.task.attempt, "damaged", error.sentence)
+                return Finished(job.task.key, job.task.attempt, "damaged", error.nameless)
             case OSError() | RunError():
-                return Finished(job.task.key, job.task.attempt, "unready", str(error))
+                return Finished(job.task.key, job.task.attempt, "unready", nameless(error))
             case DeskhandError():
-                return Finished(job.task.key, job.task.attempt, "failed", error.sentence)
+                return Finished(job.task.key, job.task.attempt, "failed", nameless(error))
             case _:
-                return Finished(job.task.key, job.task.attempt, "failed", f"{type(error).__name__}: {error}")
+                return Finished(job.task.key, job.task.attempt, "failed", f"a defect: {nameless(error)}")
 
     def not_started(self, job: Job, reason: Reason) -> Finished:
         """The report of an attempt that was stopped before its process began."""
@@ -217,10 +234,9 @@ class Work:
         task_file = task_files.read(self._desk.folder(task.folder) / f"{job.identifier}.task.json", task.task_sha256)
         if recipe.kind == "keep":
             payload = self._desk.folder(task.folder) / task_file.input
-            _require_input(task, payload)
-            results: tuple[Result, ...] = (Result(payload, task_file.original_name),)
+            results: tuple[Result, ...] = (Result(payload, task_file.original_name, task.input_sha256),)
         else:
-            results = results_in(self._desk.folder(task.folder) / f"{job.identifier}.out")
+            results = _on_record(self._desk.folder(task.folder) / f"{job.identifier}.out", task.results)
         delivered = deliver(self._files, self._desk, results, recipe.deliver or "", place_of(recipe, task_file))
         targets = tuple(
             {"path_commit": commitment(task_file.salt, str(entry.target)), "sha256": entry.sha256}
@@ -236,6 +252,26 @@ def _require_input(task: Task, payload: Path) -> None:
     """IntegrityError when the input is not the one on record any more."""
     if manifest_sha256(task_files.manifest(payload)) != task.input_sha256:
         raise IntegrityError("reading the input", "it is not what was recorded", path=payload)
+
+
+def _on_record(out: Path, recorded: tuple[str, ...] | None) -> tuple[Result, ...]:
+    """What is in *out*, each with its hash on record; IntegrityError when it cannot be what was recorded."""
+    found = results_in(out)
+    if recorded is None:
+        return found
+    if len(found) > LISTED and len(recorded) == 1:
+        if manifest_sha256(task_files.manifest(out)) == recorded[0]:
+            return found
+    elif len(found) == len(recorded):
+        return tuple(Result(entry.path, entry.name, sha256) for entry, sha256 in zip(found, recorded, strict=True))
+    raise IntegrityError("delivering", "the results are not what was recorded", path=out)
+
+
+def _cause(error: Exception) -> str:
+    """Why, without where: reasons go on record, and paths can be personal."""
+    if isinstance(error, DeskhandError):
+        return error.cause
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
 _Result = Literal["ok", "failed", "cut", "drained", "cancelled"]

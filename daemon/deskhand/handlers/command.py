@@ -44,11 +44,11 @@ def _problem(parameter: Parameter, value: str | None) -> str | None:
     if value is None:
         return "missing"
     if value.startswith("-"):
-        return f"{value!r} begins with '-' and could be taken for an option"
+        return "its value begins with '-' and could be taken for an option"
     if "\0" in value:
         return "contains a NUL character"
     if parameter.choices and value not in parameter.choices:
-        return f"{value!r} is not one of {', '.join(parameter.choices)}"
+        return f"its value is not one of {', '.join(parameter.choices)}"
     return None
 
 
@@ -80,7 +80,7 @@ def _fill(recipe: Recipe, element: str, values: Mapping[str, str]) -> str:
     if filled.startswith("-") and not element.startswith("-"):
         raise ConfigError(
             f"build the command of {recipe.id}",
-            f"{element!r} would become {filled!r}, which could be taken for an option",
+            f"{element!r} would begin with '-' and could be taken for an option",
             hint=f"write './{element}' or use {{input}}",
         )
     if "\0" in filled:

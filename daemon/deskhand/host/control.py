@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
+import select
 import socket
 import struct
 import threading
@@ -30,6 +31,13 @@ IDLE = 5.0
 """Seconds a caller gets to say what it wants."""
 
 Pending = tuple[Command, "Future[Reply]"]
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """A caller's line."""
+
+    verb: str
+    arguments: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
 class Control:
@@ -91,7 +99,7 @@ class Control:
                 reply = self._answer(connection)
             except DeskhandError as error:
                 reply = {"error": error.as_data()}
-            except (OSError, ValueError, msgspec.MsgspecError) as error:
+            except (OSError, ValueError, TypeError, RecursionError, msgspec.MsgspecError) as error:
                 self._log.debug("a caller was not understood", cause=str(error))
                 reply = {"error": {"operation": "control", "cause": f"not understood: {error}", "exit_code": 2}}
             with contextlib.suppress(OSError):
@@ -103,12 +111,24 @@ class Control:
         if actor.uid is not None and actor.uid not in (os.getuid(), 0):
             return {"error": {"operation": "control", "cause": "this desk belongs to another user", "exit_code": 6}}
         line = _read_line(connection)
-        asked = msgspec.json.decode(line, type=dict[str, Any])
-        command = Command(str(asked.get("verb")), actor, dict(asked.get("arguments") or {}))
+        asked = msgspec.json.decode(line, type=Asked)
+        command = Command(asked.verb, actor, asked.arguments)
         promise: Future[Reply] = Future()
         self._commands.put((command, promise))
         self._ring()
-        return {"ok": promise.result()}
+        return {"ok": _wait(promise, connection)}
+
+
+def _wait(promise: Future[Reply], connection: socket.socket) -> Reply:
+    """The answer; ConnectionError when nobody is there any more to hear it."""
+    poll = select.poll()
+    poll.register(connection, 0)  # that the other end is closed is told in any case
+    while True:
+        try:
+            return promise.result(IDLE)
+        except TimeoutError:
+            if poll.poll(0):
+                raise ConnectionError("the caller has gone") from None
 
 
 def _read_line(connection: socket.socket) -> bytes:

@@ -1,7 +1,8 @@
 """The daemon in the foreground: wait, tick, and stop when told.
 
 The first SIGTERM (or Ctrl-C) drains: nothing new begins, what runs may finish within ``run.drain`` seconds.  A second
-one stops at once.  Either way every attempt's end is on record and no process is left.
+one stops at once.  Either way no process is left and every attempt's end is on record, unless the disk does not take
+its results or a call to the system hangs for some seconds more: the next start then finds an attempt that was cut off.
 """
 
 from __future__ import annotations
@@ -30,6 +31,9 @@ from deskhand.host.status import StatusWriter
 from deskhand.store import config_file
 from deskhand.store.desk import Desk
 
+GRACE = 5.0
+"""Seconds after the drain limit (or the second signal) in which what was told to end may do so; a delivery that hangs
+in a call to a dead network mount never does."""
 OTHERS = 0o077
 """The part of the umask that is the person's to choose; without the rest we could not read our own files."""
 
@@ -46,6 +50,10 @@ class Daemon:
         self._commands = Commands(session.engine)
         self._status = StatusWriter(session, log)
         self._started = session.clock.monotonic_ns()
+        settings = session.settings
+        self.clockwork = Clockwork(
+            self.ring, settings.schedule, scan_interval=settings.scan_interval, clock=session.clock
+        )
         self._rung: set[Reason] = set()
         self._stops = 0
         self._answered: list[tuple[Future[Reply], Reply | Future[Reply]]] = []
@@ -82,6 +90,7 @@ class Daemon:
             for promise, reply in self._answered:
                 _fulfil(promise, reply)
             self._answered.clear()
+        self.clockwork.wake_at(self._engine.next_time())
         self._status.write()
 
     def _hear(self) -> list[tuple[Future[Reply], Reply | Future[Reply]]]:
@@ -116,15 +125,25 @@ class Daemon:
         runs, parts = self._session.parts.runs, self._session.parts
         parts.intake.pause()
         self._engine.stop_starting()
-        limit = self._session.clock.monotonic_ns() / 1e9 + parts.settings.run.drain
-        told = False
+        limit = self._seconds() + parts.settings.run.drain
+        told = hurried = False
         while runs.busy:
-            left = limit - self._session.clock.monotonic_ns() / 1e9
-            if (left <= 0 or self._stops > 1) and not told:
-                runs.stop_all(force=self._stops > 1)
+            now = self._seconds()
+            if self._stops > 1 and not hurried:
+                limit, told, hurried = min(limit, now), False, True
+            if now >= limit and not told:
+                runs.stop_all(force=hurried)
                 told = True
-            self._bell.wait(max(0.05, min(left, 1.0)))
+            if now >= limit + GRACE or self._stops > 2:
+                self._log.warning("not everything ended in time", running=sorted(runs.keys()), limit=GRACE)
+                runs.hurry(1.0)
+                return
+            runs.retry()
+            self._bell.wait(max(0.05, min(GRACE / 20 if told else limit - now, 1.0)))
             self._turn()
+
+    def _seconds(self) -> float:
+        return self._session.clock.monotonic_ns() / 1e9
 
     def close(self, reason: str) -> None:
         """Say that the daemon ends."""
@@ -171,22 +190,26 @@ def run(desk: Desk, *, until_idle: bool = False, console: bool = True) -> int:
     def notify(title: str, text: str) -> None:
         notices.show(title, text)
 
+    code, runs = ExitCode.FAILED, None
     try:
         with open_desk(desk, log, ring=bell.ring, notify=notify) as session:
+            runs = session.parts.runs
             daemon = Daemon(session, bell, log, control)
-            clockwork = Clockwork(
-                daemon.ring, settings.schedule, scan_interval=settings.scan_interval, clock=session.clock
-            )
             with _signals(daemon, bell):
-                clockwork.start()
+                daemon.clockwork.start()
                 try:
                     daemon.serve(until_idle=until_idle)
                     daemon.drain()
+                except BaseException:
+                    runs.hurry(GRACE)
+                    raise
                 finally:
-                    clockwork.stop()
+                    daemon.clockwork.stop()
                     control.close()
                 daemon.close("asked to" if daemon.stopped else "nothing left to do")
+        code = ExitCode.OK
     except DeskhandError as error:
+        code = error.exit_code
         log.error("the daemon ends", cause=error.sentence, hint=error.hint)
         raise
     except OSError as error:
@@ -195,8 +218,18 @@ def run(desk: Desk, *, until_idle: bool = False, console: bool = True) -> int:
         raise StoreError("running the desk", str(error), path=desk.root, hint=hint) from error
     finally:
         notices.close()
+        if runs is not None and runs.stuck:
+            log.warning("a call to the system hangs; the process ends without waiting for it")
+            _leave(code)
         bell.close()
-    return ExitCode.OK
+    return code
+
+
+def _leave(code: int) -> None:
+    """End the process although a thread hangs: the interpreter would wait for it.  Log and lock are closed by now."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(code)
 
 
 def _surroundings(desk: Desk) -> None:

@@ -196,7 +196,7 @@ def _describe(
         try:
             choice = choose(about)
         except DeskhandError as error:
-            choice = Choice(None, declared or Options(), error.sentence, quarantine=False)
+            choice = Choice(None, declared or Options(), error.nameless, quarantine=False)
     suffix = "" if claimed.kind == "folder" else ".txt" if claimed.mark is Mark.LINK else extension(name)
     task_file = TaskFile(
         schema=1,
@@ -269,7 +269,7 @@ def take_in(
                 elif node.entry.kind is Kind.FOLDER:
                     folders.append(path / node.path)
                 else:
-                    odd = odd or f"{node.entry.kind.value} inside: {plain_name(node.path)}"
+                    odd = odd or f"there is a {node.entry.kind.value} in it"
     if files is not None:
         files.fsync_folders(reversed(folders))
     return tuple(sorted(inputs, key=lambda entry: entry.path)), odd

@@ -136,11 +136,6 @@ class AuditLog:
         """False where the filesystem cannot reserve space: a full disk will be noticed late."""
         return self._segment.reserve_supported
 
-    @property
-    def pending(self) -> int:
-        """Records that are appended and not committed."""
-        return len(self._buffer)
-
     def append(self, draft: Draft) -> int:
         """Give *draft* its place and return its sequence number; not durable before :meth:`commit`.
 

@@ -6,8 +6,8 @@ delivered result.  A name taken by other bytes gives ``name (2).ext``, ``name (3
 one tree.
 
 Refused: targets in the desk's ``queue/`` or ``audit_logs/``, relative templates that a link leads out of the desk,
-results that are links or devices, and results that are not what is on record.  Not covered: a person who moves a delivered file away between a crash and the replay
-gets it a second time.
+results that are links or devices, and results that are not what is on record.  Not covered: a person who moves a
+delivered file away between a crash and the replay gets it a second time.
 """
 
 from __future__ import annotations
@@ -119,9 +119,9 @@ def _check(desk: Desk, target: Path, *, inside: bool) -> None:
     if inside and not folder.is_relative_to(os.path.realpath(desk.root)):
         raise ConfigError(
             OPERATION,
-            f"a link leads out of the desk, to {folder}",
+            "a link leads out of the desk",  # not where to: the cause goes on record, and paths can be personal
             path=target.parent,
-            hint="write the absolute path in the recipe's `deliver:` if that is meant",
+            hint=f"it leads to {folder}; write the absolute path in the recipe's `deliver:` if that is meant",
         )
     for kept in (desk.queue, desk.audit):
         # By identity too: on some disks `Queue` is `queue`.
@@ -149,7 +149,12 @@ class _Delivery:
         # The same name in every attempt, so that a replay finds and removes what a crash left.
         mark = hashlib.sha256(f"{identifier}\0{result.name}".encode("utf-8", "surrogatepass")).hexdigest()[:16]
         self._temporary_name = f".deskhand-{mark}.tmp"
-        self._sha256, self._size = _fingerprint(result.path)
+        try:
+            self._sha256, self._size = _fingerprint(result.path)
+        except FileNotFoundError as error:
+            if result.expected is None:
+                raise
+            raise _swapped(result.path) from error
         if result.expected is not None and self._sha256 != result.expected:
             raise _swapped(result.path)
 

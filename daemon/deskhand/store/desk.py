@@ -65,8 +65,13 @@ class Desk:
 
     @property
     def requests(self) -> Path:
-        """`queue/.requests/<id>.json`: what each waiting request must say, byte for byte."""
+        """`queue/.requests/<id>.<16 hex>.json`: what each waiting request must say, byte for byte."""
         return self.queue / ".requests"
+
+    @property
+    def salt(self) -> Path:
+        """The desk's secret, see ``store.desk_salt``."""
+        return self.queue / ".salt"
 
     @property
     def work(self) -> Path:

@@ -13,7 +13,7 @@ from typing import Literal
 
 from msgspec.structs import replace
 
-from deskhand.core.names import key_of
+from deskhand.core.names import is_id, key_of
 from deskhand.core.settle import Kind
 from deskhand.store.claim import Batch, Claimed, Declined, Gone, Outcome, Place, claim, source_of
 from deskhand.store.claim_copy import SourceError
@@ -36,6 +36,11 @@ def waiting(desk: Desk) -> list[str]:
         return sorted(name for name in os.listdir(desk.dropped) if not name.startswith("."))
     except FileNotFoundError:
         return []
+
+
+def holds(desk: Desk, key: str) -> bool:
+    """Whether the drop that is to become task *key* waits there."""
+    return any(is_id(name) and key_of(name) == key for name in waiting(desk))
 
 
 def take(batch: Batch, name: str, free: Callable[[str], bool]) -> Outcome:
@@ -103,7 +108,8 @@ def _claimed(batch: Batch, inner: Folder, name: str, about: DropFile, free: Call
         raise ValueError("its payload is neither a file nor a folder of its own")
     tree = survey(inner, PAYLOAD, uid=batch.uid, limit=1_000_000)
     if not tree.movable or tree.odd is not None:
-        raise ValueError(tree.odd or "its payload has files with other names or owners")
+        wrong = "links or special files" if tree.odd else "files with other names or owners"  # no names: it is recorded
+        raise ValueError(f"its payload has {wrong}")
     if not free(key_of(about.id)):
         raise ValueError("its id is used already")
     return Claimed(path, original, about.inbox, about.route, "folder", source_of(tree.seen), drop=about)

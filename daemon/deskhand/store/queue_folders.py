@@ -13,7 +13,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from deskhand.core.names import OWN_PARTS, member
+from deskhand.core.names import member
 from deskhand.core.state import STATE_FOLDERS
 from deskhand.store.desk import Desk
 from deskhand.store.files import Files
@@ -40,6 +40,13 @@ class QueueFolders:
                 if not entry.name.startswith(".") and entry.name != "README.md":
                     yield entry.name
 
+    def kinds(self, folder: str) -> Iterator[tuple[str, bool]]:
+        """Like :meth:`names`, each with whether it is a folder."""
+        with os.scandir(self._desk.folder(folder)) as entries:
+            for entry in entries:
+                if not entry.name.startswith(".") and entry.name != "README.md":
+                    yield entry.name, entry.is_dir(follow_symlinks=False)
+
     def staged(self) -> Iterator[str]:
         """The names of accepted drops that are not placed yet."""
         with os.scandir(self._desk.accepted) as entries:
@@ -49,15 +56,6 @@ class QueueFolders:
     def modified(self, folder: str) -> int:
         """When names in the folder last changed (ns); changes whenever a scan could see something new."""
         return self._desk.folder(folder).stat().st_mtime_ns
-
-    def own_names(self, identifier: str, folder: str) -> tuple[str, ...]:
-        """Which of a task's files stand in *folder*.  Reads the whole folder: for repair, not for every tick."""
-        found = []
-        for name in self.names(folder):
-            part = member(name)
-            if part is not None and part.id == identifier and part.part in OWN_PARTS:
-                found.append(name)
-        return tuple(sorted(found))
 
     def exists(self, folder: str, name: str) -> bool:
         """Whether *name* stands in *folder* (never following a link)."""

@@ -1,19 +1,30 @@
 """Request files in ``approvals/``: put there, read back, put back, and taken away when answered.
 
 The bytes that were asked are kept in ``queue/.requests/`` too, durable before the question is on record: so a deleted
-request is restored byte for byte, and an edited one can be shown as a difference.
+request is restored byte for byte, and an edited one can be shown as a difference.  The name of a kept copy says of
+which question it is: when a task is asked again, both copies are there until the log says which of them counts.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import stat
+from collections import defaultdict
+from contextlib import suppress
+from pathlib import Path
 
 from deskhand.core.names import Part
 from deskhand.core.request import MAX_REQUEST
 from deskhand.errors import IntegrityError
 from deskhand.store.desk import Desk
 from deskhand.store.files import Files
+
+NOT_THERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO})
+"""What opening a kept copy says when it is gone, or something else stands in its place."""
+DIGITS = 16
+"""Hex digits of the digest in the name of a kept copy."""
 
 
 class Requests:
@@ -22,43 +33,80 @@ class Requests:
     def __init__(self, files: Files, desk: Desk) -> None:
         self._files = files
         self._desk = desk
+        self._index: dict[str, set[str]] | None = None
+        """Id -> names of its kept copies; read once, because listing the folder for each task takes too long."""
+
+    def _kept(self, identifier: str) -> set[str]:
+        if self._index is None:
+            self._index = defaultdict(set)
+            with suppress(FileNotFoundError):
+                for name in os.listdir(self._desk.requests):
+                    self._index[name.split(".", 1)[0]].add(name)
+        return self._index[identifier]
+
+    def _keep(self, identifier: str, digest: str, data: bytes) -> None:
+        path = self._path(identifier, digest)
+        self._kept(identifier).add(path.name)
+        self._files.write_atomic(path, data)
+
+    def _path(self, identifier: str, digest: str) -> Path:
+        return self._desk.requests / f"{identifier}.{digest[:DIGITS]}.json"
 
     def prepare(self, identifier: str, data: bytes) -> str:
         """Keep *data* durably as what is going to be asked; returns its SHA-256 (hex)."""
-        self._files.write_atomic(self._desk.requests / f"{identifier}.json", data)
-        return hashlib.sha256(data).hexdigest()
+        digest = hashlib.sha256(data).hexdigest()
+        self._keep(identifier, digest, data)
+        return digest
 
     def asked(self, identifier: str, digest: str) -> bytes:
         """What was asked; IntegrityError when the kept copy is gone or is not what is on record."""
-        path = self._desk.requests / f"{identifier}.json"
+        path = self._path(identifier, digest)
         try:
-            data = path.read_bytes()
+            data = _read(path)
         except OSError as error:
-            raise IntegrityError("reading a kept request", error.strerror or str(error), path=path) from error
+            if error.errno not in NOT_THERE:
+                raise
+            data = None
+        if data is None:
+            raise IntegrityError("reading a kept request", "it is gone, or no file", path=path)
         if hashlib.sha256(data).hexdigest() != digest:
             raise IntegrityError("reading a kept request", "it is not the one on record", path=path)
         return data
 
     def post(self, identifier: str, digest: str) -> None:
-        """Put the request where a person renames it, unless it stands there already."""
-        data = self.asked(identifier, digest)
+        """Put the request where a person renames it, unless it stands there already; copies of others are void.
+
+        The one that stands there and the kept one replace each other.  IntegrityError when both are gone.
+        """
         target = self._desk.approvals / f"{identifier}.json"
-        if self.read(target.name) != data:
-            self._files.write_atomic(target, data, sync=False)
+        standing = self.read(target.name)
+        if standing is not None and hashlib.sha256(standing).hexdigest() == digest:
+            if not self._path(identifier, digest).exists():
+                self._keep(identifier, digest, standing)
+        else:
+            self._files.write_atomic(target, self.asked(identifier, digest), sync=False)
+        self._drop_copies(identifier, except_for=self._path(identifier, digest).name)
+
+    def _drop_copies(self, identifier: str, *, except_for: str | None = None) -> None:
+        kept = self._kept(identifier)
+        for name in kept - {except_for}:
+            self._remove(self._desk.requests / name)
+            kept.discard(name)
+
+    def _remove(self, path: Path) -> None:
+        """Remove a file's name; a folder that somebody put there is left to whoever sets it aside."""
+        try:
+            self._files.unlink(path)
+        except OSError:
+            if not path.is_dir() or path.is_symlink():
+                raise
 
     def read(self, name: str) -> bytes | None:
         """The bytes of a file in approvals/; None when it is gone, no regular file or too large to be a request."""
-        path = self._desk.approvals / name
         try:
-            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+            return _read(self._desk.approvals / name)
         except OSError:
             return None
-        with os.fdopen(fd, "rb") as file:
-            try:
-                data = file.read(MAX_REQUEST + 1)
-            except OSError:
-                return None
-        return data if len(data) <= MAX_REQUEST else None
 
     def owner(self, name: str) -> int | None:
         """OS user id that owns a file in approvals/: all that a rename tells of who did it."""
@@ -78,9 +126,24 @@ class Requests:
                 kept = None
         for name in names:
             if name != answered:
-                self._files.unlink(self._desk.approvals / name)
+                self._remove(self._desk.approvals / name)
         return kept
 
     def forget(self, identifier: str) -> None:
-        """Drop the kept copy: the question is answered or void."""
-        self._files.unlink(self._desk.requests / f"{identifier}.json")
+        """Drop every kept copy: the question is answered or void."""
+        self._drop_copies(identifier)
+        if self._index is not None:
+            self._index.pop(identifier, None)
+
+
+def _read(path: Path) -> bytes | None:
+    """The bytes of a regular file; None for anything else, and when it is too large."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+    try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            return None
+        with os.fdopen(fd, "rb", closefd=False) as file:
+            data = file.read(MAX_REQUEST + 1)
+    finally:
+        os.close(fd)
+    return data if len(data) <= MAX_REQUEST else None

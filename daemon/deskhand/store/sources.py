@@ -59,7 +59,8 @@ def remove(files: Files, path: Path, source: Source, sha256: str) -> Removed:
             try:
                 entry = folder.look(path.name)
             except FileNotFoundError:
-                return Removed.GONE
+                away = path.parent.stat().st_dev != source.dev  # a share that is not mounted now
+                return Removed.STUCK if away else Removed.GONE
             found = _identity(folder, path.name)
             if found != source and not (alike(found, source) and _bytes_are(path, entry.kind, sha256)):
                 return Removed.REPLACED

@@ -109,11 +109,11 @@ class IntakeBench:
         end = time.monotonic() + timeout
         self.turn()
         while len(self.accepted) < count:
-            now = time.monotonic()
-            if now > end:
+            left = end - time.monotonic()
+            if left < 0:
                 raise TimeoutError(f"{len(self.accepted)} of {count} were taken")
-            due = self.intake.next_due()
-            self.bell.wait(min(end, end if due is None else max(now, due)) - now)
+            due, now = self.intake.next_due(), self.clock.monotonic_ns() / 1e9
+            self.bell.wait(left if due is None else min(left, max(0.0, due - now)))
             self.bell.clear()
             self.turn()
         return self.accepted

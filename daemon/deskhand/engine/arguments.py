@@ -1,0 +1,111 @@
+"""What each command takes: nothing else reaches a decision or the log."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Struct
+
+from deskhand.errors import UsageError
+
+Key = Annotated[str, Meta(min_length=1, max_length=255)]
+"""A task's key, or the name of a setting."""
+Hash = Annotated[str, Meta(max_length=64)]
+Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+Prose = Annotated[str, Meta(max_length=8000)]
+"""Characters: what a person writes, as long as a line of the log can hold it."""
+
+
+class Arguments(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Of a command that takes none."""
+
+
+class Pause(Arguments, frozen=True):
+    """Of `pause`."""
+
+    drain: bool = False
+
+
+class Wait(Arguments, frozen=True):
+    """Of `wait`."""
+
+    key: Key
+    to_the_end: bool = False
+    """Wait on while it waits for a person."""
+
+
+class OneTask(Arguments, frozen=True):
+    """Of a command about a task."""
+
+    key: Key
+
+
+class Cancel(OneTask, frozen=True):
+    """Of `cancel`."""
+
+    reason: Prose | None = None
+    force: bool = False
+
+
+class Answer(OneTask, frozen=True):
+    """Of `approve`, `reject` and `happened`."""
+
+    digest: Hash | None = None
+    reason: Prose | None = None
+
+
+class Version(Arguments, frozen=True):
+    """A blessed version, as `core.recipe.Pin` names it."""
+
+    id: Key
+    version: Annotated[int, Meta(ge=1, le=1_000_000)]
+    sha256: Sha256
+    code_sha256: Sha256 | None = None
+
+
+class Bless(Arguments, frozen=True):
+    """Of `bless`."""
+
+    recipe: Version
+    purpose: Prose
+    reason: Prose | None = None
+    previous: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
+
+
+class Note(Arguments, frozen=True):
+    """Of `note`: a setting that was changed."""
+
+    key: Key
+    before_sha256: Hash | None = None
+    after_sha256: Hash | None = None
+
+
+TAKEN: Mapping[str, type[Arguments]] = MappingProxyType(
+    {
+        "ping": Arguments,
+        "status": Arguments,
+        "pause": Pause,
+        "resume": Arguments,
+        "scan": Arguments,
+        "wait": Wait,
+        "cancel": Cancel,
+        "retry": OneTask,
+        "approve": Answer,
+        "reject": Answer,
+        "happened": Answer,
+        "bless": Bless,
+        "note": Note,
+    }
+)
+"""Verb -> what it takes."""
+
+
+def understood(verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """*arguments* as they are used, without those that say nothing.  UsageError when they do not fit."""
+    try:
+        return dict(msgspec.to_builtins(msgspec.convert(arguments, TAKEN[verb])))
+    except msgspec.ValidationError as error:
+        raise UsageError(verb, f"its arguments are not understood: {error}", hint=f"deskhand {verb} --help") from error

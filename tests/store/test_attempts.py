@@ -1,0 +1,72 @@
+"""Attempt folders: what handlers did to them is no obstacle."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from deskhand.errors import StoreError
+from deskhand.store.attempts import AttemptFolder, Attempts
+from deskhand.store.desk import Desk
+from deskhand.store.files import Files, StrPath
+
+
+@pytest.fixture
+def folder(desk: Desk) -> AttemptFolder:
+    """A folder in which a handler worked."""
+    for path in (desk.work / "k-1" / "out", desk.folder("pending")):
+        path.mkdir(parents=True)
+    return AttemptFolder(desk.work / "k-1", desk.work / "k-1" / "in" / "x")
+
+
+def test_a_pipe_in_place_of_the_log_holds_nobody_up(desk: Desk, folder: AttemptFolder) -> None:
+    os.mkfifo(folder.log)
+    with pytest.raises(StoreError, match="no plain file"):
+        Attempts(Files(), desk).publish_log(folder, "id", 1, 0.0)
+
+
+def test_a_file_that_a_handler_made_is_opened_without_waiting(desk: Desk) -> None:
+    os.mkfifo(desk.root / "pipe")
+    with suppress(OSError):  # whether a pipe can be synced depends on the system
+        Files().fsync_file(desk.root / "pipe")
+
+
+def test_links_that_hide_in_the_results_are_found(desk: Desk, folder: AttemptFolder) -> None:
+    (folder.out / "a" / "b").mkdir(parents=True)
+    (folder.out / "a" / "b" / "x").symlink_to("/etc/hostname")
+    with pytest.raises(StoreError, match="the result holds a link"):
+        Attempts(Files(), desk).publish_results(folder, "id")
+    assert list(desk.folder("pending").iterdir()) == []
+
+
+def test_read_only_folders_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    top = tmp_path / "cache"
+    (top / "module" / "inner").mkdir(parents=True)
+    (top / "module" / "inner" / "file").write_text("")
+    (top / "link").symlink_to(tmp_path)
+    (top / "module" / "inner").chmod(0o500)
+    (top / "module").chmod(0o500)
+    rmtree = shutil.rmtree
+
+    def ordinary(path: StrPath) -> None:
+        closed = [where for where, _, _ in os.walk(path) if not os.stat(where).st_mode & 0o200]
+        if closed:
+            raise PermissionError(13, "Permission denied", closed[0])
+        rmtree(path)
+
+    monkeypatch.setattr("deskhand.store.files.shutil.rmtree", ordinary)
+    Files().remove_tree(top)
+    assert not top.exists()
+    assert tmp_path.exists()
+
+
+def test_something_else_in_place_of_an_attempt_folder_is_removed_too(desk: Desk, folder: AttemptFolder) -> None:
+    (desk.work / "k-2").write_text("")
+    (desk.work / "k-3").symlink_to(desk.root)
+    assert Attempts(Files(), desk).discard_all() == ()
+    assert list(desk.work.iterdir()) == []
+    assert desk.root.exists()
