@@ -1,9 +1,9 @@
 """Row 45 for real: the daemon killed, or refused, by the kernel at mutating system calls on its desk.
 
-A dry run under strace counts the calls of each kind that any thread makes before the daemon answers.  Then, for a seeded
-sample of (kind, number), the daemon runs again, and strace ends it (or lets one call fail) at that call; drops keep
-coming until it does.  Numbers count per thread, so they are chosen behind everything that a start needs, and a fault
-that never came is a failure of the test.  Afterwards the daemon runs without strace until nothing is left to do.
+A dry run under strace counts the calls of each kind that any thread makes before the daemon answers.  Then, for a
+seeded sample of (kind, number), the daemon runs again, and strace ends it (or lets one call fail) at that call; drops
+keep coming until it does.  Numbers count per thread, so they are chosen behind everything that a start needs, and a
+fault that never came is a failure of the test.  Afterwards the daemon runs without strace until nothing is left to do.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import random
 import re
 import shutil
 import signal
-import subprocess
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -48,10 +47,7 @@ REPEAT = (
 )
 LINE = re.compile(r"(\d+) +(\d+\.\d+) (?:<\.\.\. )?(\w+)(?:\(| resumed)(.*)")
 
-
 HAVE = shutil.which("strace") is not None
-SECCOMP = ("--seccomp-bpf",) if HAVE and "--seccomp-bpf" in subprocess.getoutput("strace --help") else ()
-"""Calls that are not traced cost nothing, where strace can do that."""
 
 pytestmark = [
     pytest.mark.faults,
@@ -81,7 +77,7 @@ class Strace:
 
     def start(self, *options: str) -> None:
         """Start the daemon under strace and wait until it answers."""
-        shown = ("-f", *SECCOMP, "-qq", "-ttt", "-y", "-o", str(self.trace))
+        shown = ("-f", "-qq", "-ttt", "-y", "-o", str(self.trace))
         self.bench.start("strace", *shown, "-e", f"trace={TRACED}", *options)
 
     @property

@@ -169,8 +169,9 @@ class Commands:
     def _answer(self, task: Task, command: Command, verdict: Any, digest: str | None, now: float) -> Reply:
         if task.state not in ASKING:
             raise UsageError(command.verb, f"nothing is asked: the task is {task.state}")
-        reason = command.arguments.get("reason")
-        decision = self._engine.ledger.decide(task, Answer(verdict, digest or "", command.actor, reason), now)
+        reason, ledger = command.arguments.get("reason"), self._engine.ledger
+        suspended = ledger.book.clock_unconfirmed
+        decision = ledger.decide(task, Answer(verdict, digest or "", command.actor, reason, suspended), now)
         if decision.refusal:
             raise WaitingError(
                 command.verb, decision.refusal, hint=f"read it again: deskhand task show {task.key[-6:]}"
