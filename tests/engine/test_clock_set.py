@@ -10,6 +10,7 @@ import pytest
 from deskhand.core.record import Actor, Record
 from deskhand.core.state import State
 from deskhand.engine.assemble import open_desk
+from deskhand.engine.bell import Bell
 from deskhand.engine.clock import SystemClock
 from deskhand.engine.commands import Command, Commands
 from deskhand.engine.ledger import Book
@@ -93,17 +94,23 @@ def test_a_pause_does_not_last_until_the_clock_is_there_again(root: Path) -> Non
         desk.until_state(key, State.RETRY)
         task = desk.task(key)
     assert task is not None
-    clock = FakeClock(task.since + 1)
-    with open_desk(Desk(root), MemoryLog(), ring=lambda: None, watch=False, clock=clock) as session:
+    clock, bell = FakeClock(task.since + 1), Bell()
+    with open_desk(Desk(root), MemoryLog(), ring=bell.ring, watch=False, clock=clock) as session:
         session.engine.tick()
         assert session.engine.next_time() == task.next_at
         clock.step(-YEARS)
         session.engine.tick()
         due = session.engine.next_time()
+        assert due is not None
         assert due == pytest.approx(clock.wall() + task.next_at - task.since)
         clock.advance(due - clock.wall() + 1)
         session.engine.tick()
         assert session.engine.ledger.tasks[key].state is State.STARTED
+        while session.parts.runs.busy:
+            assert bell.wait(10)
+            session.engine.tick()
+        assert session.engine.ledger.tasks[key].attempt == 2
+    bell.close()
 
 
 def test_what_was_due_already_is_not_asked_for_again(root: Path) -> None:

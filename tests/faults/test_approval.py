@@ -389,11 +389,8 @@ def test_f44_an_input_that_changed_before_its_delivery_is_not_delivered(bench: F
     payload.write_bytes(b"Dear Bob\n")
     blocker.unlink()
     bench.start()
-    bench.until(lambda: "not what was recorded" in bench.said() or outbox(bench), "the delivery was tried")
-    assert outbox(bench) == {}
-    payload.write_bytes(b"Dear Ann\n")
-    bench.stop()
-    bench.start()
-    bench.wait_records("task.delivered")
+    (delivered,) = bench.wait_records("task.delivered")
+    assert "not what was recorded" in delivered.fields["problem"]
+    assert delivered.fields["targets"] == []
     bench.stop_and_check()
-    assert outbox(bench) == {"letter.txt": b"Dear Ann\n"}
+    assert outbox(bench) == {}

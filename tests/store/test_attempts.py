@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 from contextlib import suppress
 from pathlib import Path
 
@@ -31,8 +32,16 @@ def test_a_pipe_in_place_of_the_log_holds_nobody_up(desk: Desk, folder: AttemptF
 
 def test_a_file_that_a_handler_made_is_opened_without_waiting(desk: Desk) -> None:
     os.mkfifo(desk.root / "pipe")
-    with suppress(OSError):  # whether a pipe can be synced depends on the system
-        Files().fsync_file(desk.root / "pipe")
+    opened = threading.Thread(target=fsync_whatever, args=(desk.root / "pipe",), daemon=True)
+    opened.start()
+    opened.join(5.0)
+    assert not opened.is_alive(), "it waits for somebody to write into the pipe"
+
+
+def fsync_whatever(path: Path) -> None:
+    """Whether a pipe can be synced depends on the system."""
+    with suppress(OSError):
+        Files().fsync_file(path)
 
 
 def test_links_that_hide_in_the_results_are_found(desk: Desk, folder: AttemptFolder) -> None:

@@ -109,10 +109,11 @@ def folders_are_the_picture(desk: Desk, tasks: Mapping[str, Task]) -> None:
 
 
 def payloads_are_whole(desk: Desk, tasks: Mapping[str, Task]) -> None:
-    """I2: every payload is there with its hash (lost tasks are those that say so)."""
+    """I2: every payload is there with its hash, but for the tasks of which the log itself says that it is not."""
     where = places(desk)
+    damaged = {record.fields["task"] for record in read(desk) if record.fields.get("problem")}
     for key, task in tasks.items():
-        if task.state in (State.LOST, State.QUARANTINED):
+        if task.state in (State.LOST, State.QUARANTINED) or key in damaged:
             continue
         files = where.get(key, {})
         description = next((path for name, path in files.items() if name.endswith(".task.json")), None)

@@ -137,6 +137,9 @@ class Engine:
         if self.ledger.dirty:
             return RETRY_PAUSE
         mono = self._seconds()
+        start = self._.dispatcher.next_due() if self._starts and self.ledger.book.paused != "all" else None
+        if start is not None and start <= self._.clock.wall():
+            return 0.0  # became startable after this tick had looked for tasks to start
         moments = [self._next_scan - mono]
         due = self._.intake.next_due()
         if due is not None:
