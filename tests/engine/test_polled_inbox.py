@@ -136,7 +136,7 @@ def test_a_polled_inbox_does_not_keep_the_daemon_busy(root: Path, clock: FakeClo
     bell = Bell()
     with open_desk(Desk(root), MemoryLog(), ring=bell.ring, watch=False, clock=clock) as session:
         rest(session, clock, bell)
-        (root.parent / "share/empty.txt").touch()
+        (root.parent / "share/new.txt").write_text("x")
         clock.advance(11)
         session.engine.tick()
         while session.parts.intake.polling:

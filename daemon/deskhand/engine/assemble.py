@@ -217,7 +217,7 @@ def _recover(files: Files, desk: Desk, parts: Parts, now: float) -> int:
 
 def _sweep(files: Files, desk: Desk) -> None:
     """Remove what a crash left of files that were about to be replaced; no other process writes there."""
-    for folder in (desk.requests, desk.approvals, desk.vault / "_deskhand"):
+    for folder in (desk.queue, desk.requests, desk.approvals, desk.vault / "_deskhand"):
         for path in folder.glob(".deskhand-*.tmp"):
             files.unlink(path)
 
