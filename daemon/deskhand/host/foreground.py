@@ -12,7 +12,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 from types import FrameType
 
@@ -228,7 +228,8 @@ def run(desk: Desk, *, until_idle: bool = False, console: bool = True) -> int:
 def _leave(code: int) -> None:
     """End the process although a thread hangs: the interpreter would wait for it.  Log and lock are closed by now."""
     for stream in (sys.stdout, sys.stderr):
-        stream.flush()
+        with suppress(OSError, ValueError):
+            stream.flush()
     os._exit(code)
 
 

@@ -159,7 +159,18 @@ class ConsoleSink:
                 self._stream.write(readable(event, colour=self._colour))
                 self._stream.flush()
             except (OSError, ValueError):  # ValueError: the stream was closed
+                _silence(self._stream)
                 self._stream = None
+
+
+def _silence(stream: TextIO) -> None:
+    """Nobody reads any more: what is still buffered goes nowhere, else the interpreter would fail over it at its end."""
+    try:
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nothing, stream.fileno())
+        os.close(nothing)
+    except (OSError, ValueError):
+        return  # no file, or not even that is possible
 
 
 def readable(event: Mapping[str, object], *, colour: bool) -> str:
