@@ -177,9 +177,7 @@ def test_f64_closed_pipe_is_survived(tmp_path: Path) -> None:
     log.info("two")
     log.info("three")
     assert [line["event"] for line in lines(tmp_path / "deskhand.log")] == ["one", "two", "three"]
-    os.set_inheritable(stream.fileno(), False)
-    with pytest.raises(BrokenPipeError):
-        stream.close()
+    stream.close()  # what was buffered for the closed pipe is gone; closing does not fail over it
 
 
 def test_console_is_readable(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -164,7 +164,7 @@ class ConsoleSink:
 
 
 def _silence(stream: TextIO) -> None:
-    """Nobody reads any more: what is still buffered goes nowhere, else the interpreter would fail over it at its end."""
+    """Nobody reads any more: what is buffered goes nowhere, else the interpreter would fail over it at its end."""
     try:
         nothing = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nothing, stream.fileno())
