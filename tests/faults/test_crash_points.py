@@ -20,8 +20,11 @@ from deskhand.core.state import State
 from deskhand.store import skeleton
 from deskhand.store.desk import Desk
 from deskhand.store.files import Files
-from tests.support.crash import ERRNOS, Scenario, Table, spread
+from tests.support.crash import Table
+from tests.support.crash_files import ERRNOS
 from tests.support.fault_desk import FaultBench
+from tests.support.forks import spread
+from tests.support.scenario import Scenario
 
 pytestmark = [
     pytest.mark.faults,
@@ -35,9 +38,7 @@ SLACK = 4
 """Calls by which two lives of the same scenario may differ (what threads do is not always batched alike)."""
 SEED = int(os.environ.get("DESKHAND_FAULT_SEED") or random.SystemRandom().randrange(10**6))
 POINTS = int(os.environ.get("DESKHAND_FAULT_POINTS") or 60)
-AGAIN = (
-    f"again: DESKHAND_FAULT_SEED={SEED} DESKHAND_FAULT_POINTS={POINTS} pytest -m faults {__name__.split('.')[-1]}.py"
-)
+AGAIN = f"DESKHAND_FAULT_SEED={SEED} DESKHAND_FAULT_POINTS={POINTS} pytest -m faults tests/faults/test_crash_points.py"
 MIDNIGHT = (time.time() // 86_400 + 1) * 86_400
 
 SCENARIOS = {
@@ -129,11 +130,12 @@ SCENARIOS = {
 
 
 def furnish(desk: Desk) -> None:
-    """A desk with a recipe that may be repeated and one that may not."""
+    """A desk with a recipe that may be repeated, one that may not, and one that asks."""
     bench = FaultBench(desk.root.parent)
     retry = {"attempts": 9, "backoff": "1s"}
     bench.bless("work", "command", argv=["work"], idempotent=True, retry=retry, deliver="made/{name}")
     bench.bless("once", "command", argv=["once"], idempotent=False, deliver="paid/{name}")
+    bench.bless("asked", "command", argv=["asked"], idempotent=True, approval="required")
 
 
 @pytest.fixture(scope="module")
@@ -195,7 +197,7 @@ def test_f47_killed_up_to_four_times_in_a_row(tables: list[Table]) -> None:
         for life, at in enumerate(sample[1]):
             if not table.crash(scenario, at, life):
                 break
-        table.recover(scenario, f"killed at calls {sample[1]}, each in the next life; {AGAIN}", life + 1)
+        table.recover(scenario, f"killed at calls {sample[1]}, each in the next life; again: {AGAIN}", life + 1)
 
     spread(tables, points, point)
     print(f"{len(points)} points, killed at {sum(len(sample[1]) for sample in points)} calls")

@@ -1,0 +1,200 @@
+"""A disk that forgets: after :meth:`LossyFiles.power_cut` only what was synced is left.
+
+The model is stricter than most filesystems, because it promises only what was asked for:
+
+- A file's bytes, written through ``write_all``, ``pwrite`` and ``truncate``, come back as they were at its last fsync
+  or fdatasync; as nothing, if there was none.  Reserving space changes nothing.
+- A name comes back as it was at the last fsync of its folder: a file or folder that was made is gone, one that was
+  removed is there again, one that was replaced has the old file.  Syncing a file does not keep its name.
+- A rename is one step (no name is lost half way) and belongs to the folder of the new name.
+- Everything is forgotten, not a part of it: torn writes are another fake's matter.
+
+Not modelled: permissions count at once; what is written past these calls (by handlers, or SQLite) is durable at once; a
+removed file that comes back has another inode number.  Needs ``/proc``.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from deskhand.store.files import Files, StrPath
+
+Inode = tuple[int, int]
+Saved = dict[str, tuple[int, bytes | None]]
+"""Relative path -> mode and content; None for a folder."""
+
+
+class LossyFiles(Files):
+    """A real folder that can be put back to what was durable."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._unsynced: dict[Inode, tuple[int, bytes]] = {}
+        """File -> descriptor and the content that is durable."""
+        self._names: list[tuple[Inode, Callable[[], None]]] = []
+        """Folder and how to undo one change of its names, oldest first."""
+
+    def unsynced(self, path: StrPath) -> None:
+        """Somebody else wrote this file and never synced it: its bytes are not durable yet."""
+        fd = os.open(path, os.O_RDONLY)  # open for writing, it would look as if somebody still did
+        with self._lock:
+            self._unsynced[_inode(os.fstat(fd))] = (fd, b"")
+
+    def power_cut(self) -> None:
+        """Lose everything that was not synced.  Nothing may be open that is used afterwards."""
+        with self._lock:
+            for _, undo in reversed(self._names):
+                undo()
+            self._names.clear()
+            for fd, data in self._unsynced.values():
+                _overwrite(fd, data)
+                os.close(fd)
+            self._unsynced.clear()
+
+    # -- bytes -------------------------------------------------------------------------------------------------
+
+    def write_all(self, fd: int, data: bytes) -> None:
+        """Remember what was durable, then write."""
+        self._about_to_write(fd)
+        super().write_all(fd, data)
+
+    def pwrite(self, fd: int, data: bytes, offset: int) -> None:
+        """Remember what was durable, then write."""
+        self._about_to_write(fd)
+        super().pwrite(fd, data, offset)
+
+    def truncate(self, fd: int, size: int) -> None:
+        """Remember what was durable, then cut."""
+        self._about_to_write(fd)
+        super().truncate(fd, size)
+
+    def _about_to_write(self, fd: int) -> None:
+        with self._lock:
+            inode = _inode(os.fstat(fd))
+            if inode not in self._unsynced:
+                # Ours may be write-only, and the file's mode may forbid to open it for writing once more.
+                self._unsynced[inode] = (os.dup(fd), Path(f"/proc/self/fd/{fd}").read_bytes())
+
+    def _sync(self, operation: str, call: object, fd: int) -> None:
+        """Sync; from here on it is durable."""
+        super()._sync(operation, call, fd)
+        with self._lock:
+            status = os.fstat(fd)
+            inode = _inode(status)
+            if stat.S_ISDIR(status.st_mode):
+                self._names = [change for change in self._names if change[0] != inode]
+            elif inode in self._unsynced:
+                os.close(self._unsynced.pop(inode)[0])
+
+    # -- names -------------------------------------------------------------------------------------------------
+
+    def before(self, operation: str, path: StrPath | int) -> None:
+        """Files are made in several ways; all of them say so here first."""
+        super().before(operation, path)
+        if operation in ("create", "copy", "append") and not isinstance(path, int):
+            self._about_to_make(Path(path))
+
+    def make_folder(self, path: StrPath, *, mode: int = 0o700) -> None:
+        """Make it; every folder that was missing can be lost."""
+        missing = [folder for folder in (Path(path), *Path(path).parents) if not folder.exists()]
+        super().make_folder(path, mode=mode)
+        for folder in reversed(missing):
+            self._change(folder, lambda folder=folder: _remove(folder))  # type: ignore[misc]
+
+    def rename(self, source: StrPath, target: StrPath) -> None:
+        """Rename; it can be undone."""
+        with self._lock:
+            super().rename(source, target)
+            self._change(target, lambda: _move_back(Path(target), Path(source)))
+
+    def replace(self, source: StrPath, target: StrPath) -> None:
+        """Replace; it can be undone, and then the old file is there again."""
+        with self._lock:
+            old = self._saved(Path(target))
+            super().replace(source, target)
+            self._change(target, lambda: _take_back(Path(target), Path(source), old))
+
+    def unlink(self, path: StrPath, *, missing_ok: bool = True) -> None:
+        """Remove; it can come back."""
+        with self._lock:
+            old = self._saved(Path(path))
+            super().unlink(path, missing_ok=missing_ok)
+            self._change(path, lambda: _put_back(Path(path), old))
+
+    def remove_tree(self, path: StrPath) -> None:
+        """Remove; it can come back."""
+        with self._lock:
+            old = self._saved(Path(path))
+            super().remove_tree(path)
+            self._change(path, lambda: _put_back(Path(path), old))
+
+    def _about_to_make(self, path: Path) -> None:
+        if not os.path.lexists(path):
+            self._change(path, lambda: _remove(path))
+
+    def _change(self, path: StrPath, undo: Callable[[], None]) -> None:
+        with self._lock, suppress(FileNotFoundError):
+            self._names.append((_inode(os.stat(Path(path).parent)), undo))
+
+    def _saved(self, path: Path) -> Saved:
+        """What stands at *path*, as far as it is durable; empty when nothing does."""
+        saved: Saved = {}
+        for found in (path, *(path.rglob("*") if path.is_dir() and not path.is_symlink() else ())):
+            with suppress(FileNotFoundError):
+                status = found.lstat()
+                data = None
+                if stat.S_ISREG(status.st_mode):
+                    known = self._unsynced.get(_inode(status))
+                    data = found.read_bytes() if known is None else known[1]
+                saved[os.path.relpath(found, path)] = (stat.S_IMODE(status.st_mode), data)
+        return saved
+
+
+def _inode(status: os.stat_result) -> Inode:
+    return status.st_dev, status.st_ino
+
+
+def _overwrite(fd: int, data: bytes) -> None:
+    """Make *data* the content of an open file, whatever its mode and that of the descriptor."""
+    mode = stat.S_IMODE(os.fstat(fd).st_mode)
+    os.fchmod(fd, 0o600)
+    Path(f"/proc/self/fd/{fd}").write_bytes(data)
+    os.fchmod(fd, mode)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _move_back(now: Path, before: Path) -> None:
+    """Undo a rename, unless something durable happened to either name since."""
+    if os.path.lexists(now) and not os.path.lexists(before) and before.parent.is_dir():
+        Files().rename(now, before)
+
+
+def _take_back(target: Path, source: Path, old: Saved) -> None:
+    """Undo a replacement."""
+    _move_back(target, source)
+    _put_back(target, old)
+
+
+def _put_back(path: Path, saved: Saved) -> None:
+    """Undo a removal, unless the name was taken since."""
+    if os.path.lexists(path) or not path.parent.is_dir():
+        return
+    for name, (mode, data) in saved.items():
+        found = path / name
+        if data is None:
+            found.mkdir(mode)
+        else:
+            found.write_bytes(data)
+            found.chmod(mode)
