@@ -6,7 +6,6 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +16,6 @@ from deskhand.core.task import Task
 from tests.support.fault_desk import FaultBench, renamed
 
 pytestmark = pytest.mark.faults
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Iterator[FaultBench]:
-    """A desk and no daemon yet."""
-    made = FaultBench(tmp_path)
-    yield made
-    made.close()
 
 
 def sha256(path: Path) -> str:

@@ -8,7 +8,7 @@ import shutil
 import stat
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -22,14 +22,6 @@ from deskhand.testing.log import MemoryLog
 from tests.support.fault_desk import FaultBench
 
 pytestmark = pytest.mark.faults
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Iterator[FaultBench]:
-    """A desk and no daemon yet."""
-    made = FaultBench(tmp_path)
-    yield made
-    made.close()
 
 
 # -- 65 ----------------------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
@@ -27,14 +27,6 @@ from deskhand.testing.clock import FakeClock
 from tests.support.fault_desk import FaultBench, renamed
 
 pytestmark = pytest.mark.faults
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Iterator[FaultBench]:
-    """A desk and no daemon yet."""
-    made = FaultBench(tmp_path)
-    yield made
-    made.close()
 
 
 def pid_in(path: Path) -> int:

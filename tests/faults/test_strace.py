@@ -16,6 +16,7 @@ import signal
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -203,22 +204,29 @@ def until_it_came(strace: Strace) -> bool:
     return False
 
 
+@contextmanager
+def repeatable(strace: Strace, said: str) -> Iterator[None]:
+    """Whatever fails inside says how to repeat it; nothing is left running."""
+    try:
+        yield
+    except BaseException as error:
+        error.add_note(said)
+        raise
+    finally:
+        strace.close()
+
+
 def test_f45_killed_at_system_calls(start: Start, tmp_path: Path) -> None:
     points = sample(start, POINTS, random.Random(SEED))
     for index, (kind, number) in enumerate(points):
         said = f"point {index}: {kind} number {number}; again: {REPEAT}"
         strace = Strace(tmp_path / str(index))
-        try:
+        with repeatable(strace, said):
             strace.start("-e", f"inject={kind}:signal=SIGKILL:when={number}")
             assert until_it_came(strace), f"the kill never came: {said}"
             assert not strace.running, f"it lives on: {said}"
             strace.end()
             strace.finish()
-        except BaseException as error:
-            error.add_note(said)
-            raise
-        finally:
-            strace.close()
         print(f"{kind} {number}: {len(strace.dropped)} drops, {strace.last()[:150]}")
     print(f"{len(points)} points, seed {SEED}")
 
@@ -229,16 +237,11 @@ def test_f48_system_calls_that_fail(start: Start, tmp_path: Path) -> None:
         error_name = ERRORS.get(kind, "EIO")
         said = f"point {index}: {error_name} from {kind} number {number}; again: {REPEAT}"
         strace = Strace(tmp_path / str(index))
-        try:
+        with repeatable(strace, said):
             strace.start("-e", f"inject={kind}:error={error_name}:when={number}")
             assert until_it_came(strace), f"the error never came: {said}"
             assert strace.injected(), f"it ended by itself: {said}"
             strace.end()
             strace.finish()
-        except BaseException as error:
-            error.add_note(said)
-            raise
-        finally:
-            strace.close()
         print(f"{kind} {number} {error_name}: {len(strace.dropped)} drops")
     print(f"{len(points)} points, seed {SEED}")

@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,14 +16,6 @@ from deskhand.errors import ExitCode
 from tests.support.fault_desk import FaultBench, renamed
 
 pytestmark = pytest.mark.faults
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Iterator[FaultBench]:
-    """A desk and no daemon yet."""
-    made = FaultBench(tmp_path)
-    yield made
-    made.close()
 
 
 def refused(bench: FaultBench, *arguments: str | Path) -> subprocess.CompletedProcess[str]:

@@ -137,7 +137,7 @@ class Engine:
         if self.ledger.dirty:
             return RETRY_PAUSE
         mono = self._seconds()
-        start = self._.dispatcher.next_due() if self._starts and self.ledger.book.paused != "all" else None
+        start = self._next_start()
         if start is not None and start <= self._.clock.wall():
             return 0.0  # became startable after this tick had looked for tasks to start
         moments = [self._next_scan - mono]
@@ -154,9 +154,13 @@ class Engine:
 
         What was due already at the last tick is left out: it waits for something else.
         """
-        start = self._.dispatcher.next_due() if self._starts and self.ledger.book.paused != "all" else None
+        start = self._next_start()
         moments = [each for each in (start, self._next_expiry()) if each is not None and each > self._looked_at]
         return None if self.ledger.dirty else min(moments, default=None)
+
+    def _next_start(self) -> float | None:
+        """Epoch seconds at which time makes the next task startable; None while nothing is started."""
+        return self._.dispatcher.next_due() if self._starts and self.ledger.book.paused != "all" else None
 
     def _next_expiry(self) -> float | None:
         """Nothing expires until a person has confirmed a clock that jumped."""
@@ -206,13 +210,11 @@ class Engine:
                 raise refused
 
     def _hear_workers(self, now: float, mono: float) -> None:
-        ended: set[str] = set()
         refused: OSError | None = None
         for report in self._.runs.reports():
             try:
                 if isinstance(report, Finished):
                     self._.outcomes.finished(report, now)
-                    ended.add(report.key)
                 elif isinstance(report, Handed) and not self._.outcomes.handed(report, now):
                     self._deliver_again[report.key] = mono + DELIVERY_PAUSE
             except FsyncError:
@@ -222,8 +224,6 @@ class Engine:
                 refused = error
                 continue
             self._.runs.heard(report)
-        if ended:
-            self.arrivals.unblock(now)
         if refused is not None:
             raise refused
 
