@@ -6,7 +6,7 @@ import re
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from deskhand.core import strict_yaml
@@ -246,6 +246,7 @@ def test_a_folder_keeps_its_whole_name() -> None:
 
 
 @given(st.text(max_size=300))
+@example("M\x1b\u0307")
 def test_f29_any_name_gives_a_short_plain_file_name(name: str) -> None:
     made = note_name(name)
     assert made.endswith(".md") and 4 <= len(made.encode()) <= 203

@@ -18,7 +18,8 @@ def note_name(name: str, *, folder: bool = False) -> str:
     """
     head, dot, _ = name.rpartition(".")
     stem = head if dot and head.strip(".") and not folder else name
-    visible = "".join(_shown(char) for char in unicodedata.normalize("NFC", stem))
+    # Composed last: what stood between a letter and its accent may just have gone.
+    visible = unicodedata.normalize("NFC", "".join(_shown(char) for char in stem))
     plain = " ".join(_UNSAFE.sub("_", visible).split()).lstrip("-. ").rstrip(". ")
     if _DEVICE.match(plain):
         plain = f"_{plain}"
