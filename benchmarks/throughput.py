@@ -8,11 +8,12 @@ from support import desks, report
 from support.arrivals import Arrivals
 
 PATIENCE = 600.0
+MANY_WORKERS = "run:\n  workers: 8\n"
 
 
-def burst(count: int, route: str, *, before: bool) -> tuple[float, float]:
+def burst(count: int, route: str, *, before: bool, settings: str = "") -> tuple[float, float]:
     """Seconds from the first rename (or the start) to the last task in completed/, and the daemon's CPU seconds."""
-    with desks.throw_away() as bench, Arrivals(bench.desk.folder("completed")) as done:
+    with desks.throw_away(settings) as bench, Arrivals(bench.desk.folder("completed")) as done:
         if before:
             desks.drop_many(bench, count, route)
             started = time.perf_counter()
@@ -31,8 +32,13 @@ def main() -> None:
     options = parser.parse_args()
     rows: list[report.Row] = []
     for how, before in (("moved in at once", False), ("there before the start", True)):
-        for what, route in (("no-op", desks.NOTHING), ("process `true`", desks.PROCESS), ("note", "")):
-            seconds, processor = burst(options.files, route, before=before)
+        for what, route, settings in (
+            ("no-op", desks.NOTHING, ""),
+            ("process `true`", desks.PROCESS, ""),
+            ("process `true`, 8 workers", desks.PROCESS, MANY_WORKERS),
+            ("note", "", ""),
+        ):
+            seconds, processor = burst(options.files, route, before=before, settings=settings)
             rows.append(
                 {
                     "what": f"{how}, {what}",

@@ -35,22 +35,29 @@ class Arrivals:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         os.close(self._fd)
 
-    def wait(self, ending: str, *, count: int = 1, timeout: float = 30.0) -> float:
+    def wait(self, ending: str, *, count: int = 1, timeout: float = 30.0, nap: float = 0.0) -> float:
         """When the *count*-th name with this ending came in (``perf_counter`` seconds).
 
-        Names that come later stay for the next call only if they are not in the same bunch of events.  TimeoutError
-        when they do not come.
+        Names that come later stay for the next call only if they are not in the same bunch of events.  With a *nap*
+        (seconds) it looks that much later at all that came meanwhile: a flood read name by name costs the one who is
+        measured.  TimeoutError when they do not come.
         """
         end = time.perf_counter() + timeout
         while True:
             left = end - time.perf_counter()
             if left <= 0 or not select.select([self._fd], [], [], left)[0]:
                 raise TimeoutError(f"{count} more names *{ending} did not come within {timeout:g} s")
-            data = os.read(self._fd, 1 << 16)
+            time.sleep(nap)
+            data = os.read(self._fd, 1 << 20)
             heard = time.perf_counter()
             count -= sum(name.endswith(ending) for name in _names(data))
             if count <= 0:
                 return heard
+
+    def sleep(self) -> None:
+        """Until anything comes in, however long that takes."""
+        select.select([self._fd], [], [])
+        os.read(self._fd, 1 << 20)
 
 
 def _names(data: bytes) -> list[str]:

@@ -103,14 +103,15 @@ def table(rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
-def show(name: str, rows: Sequence[Row], options: Namespace) -> None:
-    """Print the figures, and write them into the page when that is wanted."""
+def show(name: str, rows: Sequence[Row], options: Namespace, remarks: Sequence[str] = ()) -> None:
+    """Print the figures, and write them into the page when that is wanted; *remarks* are sentences below the table."""
     if options.json:
-        print(json.dumps({"measurement": name, "machine": machine(), "rows": list(rows)}, indent=2))
+        found = {"measurement": name, "machine": machine(), "rows": list(rows), "remarks": list(remarks)}
+        print(json.dumps(found, indent=2))
     else:
-        print(f"{machine()}\n\n{table(rows)}")
+        print("\n\n".join([machine(), table(rows), *remarks]))
     if options.write:
-        write(name, f"{table(rows)}\n\nMeasured on {machine()}.")
+        write(name, "\n\n".join([table(rows), *remarks, f"Measured on {machine()}."]))
 
 
 def write(name: str, text: str, page: Path = PAGE) -> None:

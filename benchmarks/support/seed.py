@@ -42,6 +42,7 @@ def seed(desk: Desk, *, finished: int, waiting: int, done_by: str, asks: str = "
                 for number in range(start, min(start + BATCH, count)):
                     _task(session, files, found, f"{recipe}-{number:05d}.txt", finish=finish)
                 session.parts.effects.carry_out(session.parts.ledger.commit())
+                session.engine.time.rotate(0.0)
 
 
 def _task(session: Session, files: Files, recipe: Recipe, name: str, *, finish: bool) -> None:
@@ -50,7 +51,7 @@ def _task(session: Session, files: Files, recipe: Recipe, name: str, *, finish: 
     accepted = _accepted(session.desk, files, recipe, name, now)
     task_file = accepted.task_file
     parts.placement.adopt(task_file.id, (f"{task_file.id}.task.json", task_file.input))
-    task = parts.reception.receive(accepted)
+    task = parts.reception.receive(accepted, None)
     parts.reception.route(task, task_file, now)
     if finish:
         parts.ledger.decide(parts.ledger.tasks[task.key], Start(task.key, needs_approval=False), now)
@@ -72,7 +73,7 @@ def _accepted(desk: Desk, files: Files, recipe: Recipe, name: str, now: float) -
         kind="file",
         files=(InputFile("", hashlib.sha256(data).hexdigest(), len(data)),),
         salt=base64.urlsafe_b64encode(secrets.token_bytes(16)).rstrip(b"=").decode(),
-        source=Source(1, secrets.randbits(40), len(data), 0, 0),
+        source=Source(desk.inbox.stat().st_dev, secrets.randbits(40), len(data), 0, 0),
         input=payload.name,
         route=recipe.id,
         pin=pin_of(recipe),
