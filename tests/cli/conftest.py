@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -82,15 +81,6 @@ def _work_off(desk: Desk) -> None:
             time.sleep(0.001)
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _no_waiting_for_the_disk() -> Iterator[None]:
-    """What survives a power cut is tested elsewhere; here a hundred desks are made."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(os, "fsync", lambda fd: None)
-        patch.setattr(os, "fdatasync", lambda fd: None)
-        yield
-
-
 @pytest.fixture
 def console(tmp_path: Path) -> Console:
     """The command line on a fresh desk."""
@@ -107,9 +97,7 @@ class Shown(NamedTuple):
 
 
 @pytest.fixture(scope="session")
-def shown(
-    tmp_path_factory: pytest.TempPathFactory, _nothing_of_this_user: None, _no_waiting_for_the_disk: None
-) -> Shown:
+def shown(tmp_path_factory: pytest.TempPathFactory, _nothing_of_this_user: None) -> Shown:
     """One desk for all tests that only read."""
     console = Console(init(tmp_path_factory.mktemp("shown") / "desk")[0], _work_off)
     return Shown(

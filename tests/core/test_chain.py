@@ -30,6 +30,12 @@ def test_a_good_run_ends_at_the_hash_of_its_last_line() -> None:
     assert follow(START, []) == (START, 0)
 
 
+def test_a_piece_without_its_line_feed_never_counts_even_when_the_next_one_builds_on_it() -> None:
+    first = LINES[0][:-1]
+    second = LINES[1].replace(line_hash(LINES[0]).encode(), line_hash(first).encode())
+    assert follow(START, [first, second]) == (START, 0)
+
+
 @given(st.integers(0, 8))
 def test_a_run_can_be_checked_in_pieces(cut: int) -> None:
     link, first = follow(START, LINES[:cut])

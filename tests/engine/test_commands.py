@@ -34,6 +34,15 @@ def desk(tmp_path: Path) -> Iterator[Inside]:
         yield opened
 
 
+@pytest.fixture(scope="module")
+def untouched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Inside]:
+    """An open desk for tests that change nothing."""
+    root = tmp_path_factory.mktemp("untouched") / "desk"
+    init(root)
+    with inside(root) as opened:
+        yield opened
+
+
 @pytest.mark.parametrize(
     ("verb", "arguments"),
     [
@@ -56,15 +65,15 @@ def desk(tmp_path: Path) -> Iterator[Inside]:
     ],
 )
 def test_arguments_that_do_not_fit_are_refused_and_not_recorded(
-    desk: Inside, verb: str, arguments: dict[str, Any]
+    untouched: Inside, verb: str, arguments: dict[str, Any]
 ) -> None:
-    desk.engine.tick()
-    before = desk.session.audit.head.seq
+    untouched.engine.tick()
+    before = untouched.session.audit.head.seq
     with pytest.raises(UsageError) as caught:
-        desk.command(verb, **arguments)
+        untouched.command(verb, **arguments)
     assert caught.value.exit_code == ExitCode.USAGE
-    desk.engine.tick()
-    assert desk.session.audit.head.seq == before
+    untouched.engine.tick()
+    assert untouched.session.audit.head.seq == before
 
 
 def test_an_answer_with_a_list_for_a_reason_leaves_the_question_open(desk: Inside) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import errno
+import threading
 from pathlib import Path
 
 import pytest
 
 from deskhand.core.state import State
+from deskhand.engine.work import Job
+from deskhand.handlers.attempt import Attempt
 from deskhand.host.found import init
 from deskhand.store.files import StrPath
 from deskhand.testing.faulty_files import FaultyFiles
@@ -111,6 +114,35 @@ def test_a_passing_error_while_starting_does_not_lose_the_task(root: Path, monke
         monkeypatch.setattr(recipes, "get", failing)
         assert desk.until_state(key, State.COMPLETED)
         assert failures == []
+
+
+def test_what_was_about_to_start_does_not_start_after_the_end(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    began, closed = threading.Event(), threading.Event()
+    with inside(root) as desk:
+        desk.bless(recipe("leaves", "command", argv=["touch", str(root / "ran")]), "leaves")
+        runs = desk.session.parts.runs
+        begin, close = runs._work.begin, runs._spawner.close
+
+        def slow(job: Job) -> Attempt | None:
+            attempt = begin(job)
+            began.set()
+            assert closed.wait(10.0)
+            return attempt
+
+        def closing() -> None:
+            close()
+            closed.set()
+
+        monkeypatch.setattr(runs._work, "look", lambda job: False)  # as if it were large: a thread prepares it
+        monkeypatch.setattr(runs._work, "begin", slow)
+        monkeypatch.setattr(runs._spawner, "close", closing)
+        key = desk.drop(recipe="leaves")
+        desk.until_state(key, State.STARTED)
+        assert began.wait(10.0)
+    assert not runs._spawner.alive
+    assert not (root / "ran").exists()
+    with inside(root) as desk:
+        assert desk.until_state(key, State.IN_DOUBT)
 
 
 class Full(FaultyFiles):

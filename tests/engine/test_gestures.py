@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from deskhand.core.names import key_of
 from deskhand.core.state import State
 from deskhand.core.task import Task
+from deskhand.core.tasks import Tasks
 from deskhand.engine.gestures import HALF_WRITTEN, Answered, Deleted, Edited, Foreign, Gesture, Gestures, Ignored
 from deskhand.store.desk import Desk
 from deskhand.store.files import Files
@@ -40,7 +41,8 @@ class Folder:
         self.folders.ensure()
         self.gestures = Gestures(self.folders, Requests(Files(), desk))
         self.put(f"{ID}.json", ASKED)
-        self.tasks = {KEY: waiting()}
+        self.tasks = Tasks()
+        self.tasks[KEY] = waiting()
 
     def put(self, name: str, data: bytes) -> None:
         """Put a file into approvals/."""

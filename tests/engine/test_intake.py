@@ -12,6 +12,7 @@ import pytest
 from deskhand.core.names import is_id, key_of
 from deskhand.core.settings import Inbox, Intake, Settings
 from deskhand.errors import ConfigError, DeskhandError
+from deskhand.store import together
 from deskhand.store.accept import Choice, Drop
 from deskhand.store.desk import Desk
 from deskhand.store.files import Files, FsyncError, StrPath
@@ -173,8 +174,11 @@ def test_a_full_disk_holds_the_intake_until_there_is_room_and_says_so(desk: Desk
         assert [change.degraded for change in bench.changes] == [True, False]
 
 
-def test_a_failed_fsync_is_raised(desk: Desk) -> None:
-    with IntakeBench(desk, files=Failing("fsync", errno.EIO)) as bench, pytest.raises(FsyncError):
+@pytest.mark.parametrize("operation", ["syncfs", "fsync"])
+def test_a_failed_sync_is_raised(desk: Desk, monkeypatch: pytest.MonkeyPatch, operation: str) -> None:
+    monkeypatch.setattr(together, "_reports", lambda folder: operation == "syncfs")
+    monkeypatch.setattr(together, "ALONE", 0)
+    with IntakeBench(desk, files=Failing(operation, errno.EIO)) as bench, pytest.raises(FsyncError):
         bench.finish({moved(desk, "a.txt")})
 
 

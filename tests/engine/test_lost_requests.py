@@ -104,7 +104,8 @@ def test_a_request_lost_while_no_daemon_ran_is_asked_again(root: Path) -> None:
     invariants.check(root)
 
 
-def test_an_edited_request_without_its_copy_is_asked_again(root: Path) -> None:
+def test_an_edited_request_without_its_copy_is_asked_again(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("deskhand.engine.gestures.HALF_WRITTEN", 0.05)
     with inside(root) as desk:
         key, request = ask(desk)
         lose_copies(root)

@@ -63,6 +63,7 @@ def test_a_damaged_task_file_is_no_reason_to_say_its_name(root: Path) -> None:
 
 
 def test_a_link_in_a_dropped_folder_is_not_named(root: Path) -> None:
+    (root / "deskhand.yaml").write_text("schema: 1\nintake:\n  settle_folder: 50ms\n")
     with inside(root) as desk:
         folder = root.parent / "ann-lee-papers"
         folder.mkdir()

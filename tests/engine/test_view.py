@@ -78,7 +78,7 @@ class Story:
     def next_day(self) -> None:
         """Time passes and the log begins a new file."""
         self.clock.advance(DAY)
-        self.log.rotate(msgspec.json.encode(self.book))
+        self.log.rotate(self.book.snapshot())
 
 
 @pytest.fixture
@@ -111,6 +111,27 @@ def test_unfinished_and_finished_tasks(story: Story) -> None:
     place = view.place(first)
     assert place is not None and place.folder.name == "completed" and len(place.names) == 2
     assert view.last_record == story.clock.wall() - 1
+
+
+def test_what_ended_lately_is_found_over_all_files(story: Story) -> None:
+    early = story.receive("early.txt")
+    late = story.receive("late.txt")
+    story.complete(early)
+    story.next_day()
+    story.say(late, "task.cancelled", reason="no more")
+    moment = story.clock.wall()
+    story.complete(story.receive("a.txt"))
+    lost = story.receive("b.txt")
+    story.say(lost, "task.lost", missing=["in"])
+    story.next_day()
+    story.complete(story.receive("c.txt"))
+    view = look(story.desk)
+    assert view.count_ended(0.0, State.COMPLETED) == 3 and view.count_ended(moment, State.COMPLETED) == 2
+    (found,) = view.ended_since(moment, {State.LOST, State.FAILED})
+    assert (found.key, found.state) == (lost, State.LOST)
+    (found,) = view.ended_since(moment - 5, {State.CANCELLED})  # received before the files that are read
+    assert (found.key, found.reason) == (late, "no more")
+    assert view.ended_since(moment, {State.CANCELLED}) == []
 
 
 def test_nothing_behind_the_head_is_shown(story: Story) -> None:

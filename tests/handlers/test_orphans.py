@@ -17,6 +17,7 @@ from deskhand.handlers import orphans
 from deskhand.handlers.orphans import Stranger, reap_run, reap_strangers
 
 Start = Callable[..., subprocess.Popen[bytes]]
+WaitFor = Callable[..., object]
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ def log_id() -> str:
 
 
 @pytest.fixture
-def start(log_id: str) -> Iterator[Start]:
+def start(log_id: str, wait_for: WaitFor) -> Iterator[Start]:
     """``start(argv, run="old", desk=log_id, **env)``: a process that carries the marks."""
     started: list[subprocess.Popen[bytes]] = []
 
@@ -34,6 +35,8 @@ def start(log_id: str) -> Iterator[Start]:
         marks = {"PATH": os.environ["PATH"], "DESKHAND_LOG_ID": desk, "DESKHAND_RUN_ID": run}
         process = subprocess.Popen(argv or ("sleep", "300"), env={**marks, **env}, start_new_session=True)
         started.append(process)
+        # A process that is just beginning shows no environment for a moment.
+        wait_for(lambda: "DESKHAND_RUN_ID" in psutil.Process(process.pid).environ())
         return process
 
     yield begin
@@ -116,3 +119,22 @@ def test_daemon_that_inherited_the_marks_does_not_end_itself_or_its_children(log
     env = {**os.environ, "DESKHAND_LOG_ID": log_id, "DESKHAND_RUN_ID": "old"}
     done = subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, text=True, check=True)
     assert done.stdout == "[] None\n"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="no mark there that stays")
+def test_process_that_lost_every_variable_is_found_by_its_limit(log_id: str) -> None:
+    marking = f"from deskhand.handlers import mark; mark.put_on({log_id!r}, 'old'); import os; "
+    program = marking + "print('marked', flush=True); os.execvpe('sleep', ['sleep', '300'], {'PATH': os.defpath})"
+    bare = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, start_new_session=True)
+    try:
+        assert bare.stdout is not None
+        assert bare.stdout.readline() == b"marked\n"
+        assert reap_strangers(uuid4().hex, "new") == []
+        assert reap_strangers(log_id, "old") == []
+        assert reap_strangers(log_id, "new") == [Stranger(bare.pid, "", None, killed=True)]
+        assert bare.wait(timeout=5) == -9
+    finally:
+        bare.kill()
+        bare.wait()
+        assert bare.stdout is not None
+        bare.stdout.close()

@@ -270,11 +270,12 @@ def test_spawner_is_small() -> None:
         check=True,
     ).stdout.split()
     ours = {name for name in modules if name.startswith("deskhand")}
-    parts = {"capture", "descendants", "keeper", "launch", "spawner_main"}
+    parts = {"capture", "descendants", "keeper", "kept", "launch", "lines", "mark", "spawner_main"}
     assert ours == {"deskhand", "deskhand.handlers", *(f"deskhand.handlers.{part}" for part in parts)}
     assert not {"msgspec", "psutil", "subprocess", "threading", "socket", "pathlib", "logging"} & set(modules)
 
 
+@pytest.mark.slow  # it measures the machine, which other tests keep busy
 def test_a_run_is_quick(runner: Runner) -> None:
     def seconds() -> float:
         began = time.perf_counter()

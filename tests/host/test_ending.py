@@ -30,7 +30,7 @@ def hangs(self, job):
     threading.Event().wait()
 
 Work.deliver = hangs
-foreground.GRACE = 0.1
+foreground.GRACE = foreground.PATIENCE = 0.1
 foreground.run(Desk(Path(sys.argv[1])), console=False)
 """
 
@@ -58,10 +58,10 @@ def test_a_delivery_that_hangs_does_not_keep_the_process(root: Path) -> None:
 
 
 def test_draining_goes_on_keeping_results_and_gives_up_in_the_end(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("deskhand.host.foreground.GRACE", 0.5)
+    monkeypatch.setattr("deskhand.host.foreground.GRACE", 0.2)
     bell = Bell()
     with inside(root) as desk:
-        desk.bless(recipe("once", "command", argv=["true"]), "once")
+        desk.bless(recipe("once", "command", argv=["cp", "{input}", "{output_dir}/result"]), "once")
         runs = desk.session.parts.runs
         tries = []
 
@@ -69,6 +69,7 @@ def test_draining_goes_on_keeping_results_and_gives_up_in_the_end(root: Path, mo
             tries.append(1)
             raise OSError(28, os.strerror(28))
 
+        monkeypatch.setattr(runs._work, "finish_small", lambda *_: None)
         monkeypatch.setattr(runs._work, "finish", full)
         key = desk.drop(recipe="once")
         desk.until(lambda: runs._unfinished.qsize())

@@ -6,6 +6,12 @@ import errno
 import io
 import json
 import os
+import select
+import signal
+import socket
+import tty
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -89,8 +95,8 @@ def test_secrets_bytes_and_long_values_stay_out() -> None:
 
 @given(st.text(), st.dictionaries(st.text(), st.none() | st.integers() | st.floats() | st.text() | st.binary()))
 def test_every_line_is_one_line_of_json(event: str, fields: dict[str, object]) -> None:
-    stamped = logs._stamp(None, "info", {"event": event, **{k: v for k, v in fields.items() if k != "event"}})
-    data = logs._encode(logs._clean(None, "info", stamped))
+    (finished,), _ = logs._finished(None, "info", {"event": event, **{k: v for k, v in fields.items() if k != "event"}})
+    data = logs._encode(finished)
     assert data.count(b"\n") == 1 and data.endswith(b"\n")
     assert isinstance(json.loads(data), dict)
     assert not any(ord(char) < 32 or ord(char) == 127 for char in data.decode().rstrip("\n"))
@@ -178,6 +184,75 @@ def test_f64_closed_pipe_is_survived(tmp_path: Path) -> None:
     log.info("three")
     assert [line["event"] for line in lines(tmp_path / "deskhand.log")] == ["one", "two", "three"]
     stream.close()  # what was buffered for the closed pipe is gone; closing does not fail over it
+
+
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs pipes, sockets and terminals of POSIX")
+@pytest.mark.parametrize("kind", ["pipe", "socket", "terminal", "a terminal that cannot be opened again"])
+def test_f64_a_reader_that_stops_reading_costs_lines_and_no_time(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reading, writing = _pair(kind)
+    if kind.startswith("a terminal"):
+        monkeypatch.setattr("deskhand.host.console.os.open", _refused)
+    stream = os.fdopen(writing, "w")
+    log = logs.bind([logs.ConsoleSink(stream)], "info")
+    monkeypatch.undo()
+    assert os.get_blocking(writing), "the flags of a shared descriptor are left alone"
+    with at_most(20.0):
+        for number in range(4000):
+            log.info("line", number=number, text="x" * 500)
+    shown = _drain(reading)
+    log.info("again")
+    expected = 0
+    for line in (shown + _drain(reading)).decode().splitlines():
+        _, _, lost = line.partition("lines_lost=")
+        expected += int(lost or 0)
+        assert "again" in line or f"number={expected}  text={'x' * 500}" in line, "whole lines, and every gap is told"
+        expected += "again" not in line
+    assert expected == 4000
+    os.close(reading)
+    with suppress(OSError):
+        stream.close()
+
+
+def _pair(kind: str) -> tuple[int, int]:
+    """The two ends of something that a log can be shown on: for reading, for writing."""
+    if kind == "pipe":
+        return os.pipe()
+    if kind == "socket":
+        ends = socket.socketpair()
+        return ends[0].detach(), ends[1].detach()
+    reading, writing = os.openpty()
+    tty.setraw(writing)
+    return reading, writing
+
+
+def _refused(path: str, flags: int, *more: int) -> int:
+    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+
+def _drain(reading: int) -> bytes:
+    os.set_blocking(reading, False)
+    found = b""
+    while select.select([reading], [], [], 0.2)[0]:
+        found += os.read(reading, 65536)
+    return found
+
+
+@contextmanager
+def at_most(seconds: float) -> Iterator[None]:
+    """Fail, and do not hang, when it takes longer."""
+
+    def late(number: int, frame: object) -> None:
+        pytest.fail(f"it waited for longer than {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def test_console_is_readable(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import threading
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from deskhand.core.task import InputFile, manifest_sha256
 from deskhand.errors import StoreError
 from deskhand.store.attempts import AttemptFolder, Attempts
 from deskhand.store.desk import Desk
@@ -79,3 +81,68 @@ def test_something_else_in_place_of_an_attempt_folder_is_removed_too(desk: Desk,
     assert Attempts(Files(), desk).discard_all() == ()
     assert list(desk.work.iterdir()) == []
     assert desk.root.exists()
+
+
+@pytest.fixture
+def prepared(desk: Desk) -> AttemptFolder:
+    """An attempt as a handler finds it, with one small file as its input."""
+    for path in (desk.work, desk.folder("pending")):
+        path.mkdir(parents=True, exist_ok=True)
+    payload = desk.folder("pending") / "id.in.txt"
+    payload.write_bytes(b"hello")
+    digest = manifest_sha256((InputFile("", hashlib.sha256(b"hello").hexdigest(), 5),))
+    return Attempts(Files(), desk).prepare("k-1", payload, "letter.txt", digest)
+
+
+def test_attempt_is_private_and_works_on_a_copy(desk: Desk, prepared: AttemptFolder) -> None:
+    assert prepared.input.read_bytes() == b"hello"
+    prepared.input.write_bytes(b"changed")
+    assert (desk.folder("pending") / "id.in.txt").read_bytes() == b"hello"
+    folders = (prepared.root, prepared.input.parent, prepared.out)
+    assert [path.stat().st_mode & 0o777 for path in folders] == [0o700] * 3
+    assert prepared.input.stat().st_mode & 0o777 == 0o600
+
+
+def test_what_an_earlier_daemon_left_is_no_obstacle(desk: Desk, prepared: AttemptFolder) -> None:
+    (prepared.out / "old").write_text("")
+    digest = manifest_sha256((InputFile("", hashlib.sha256(b"hello").hexdigest(), 5),))
+    again = Attempts(Files(), desk).prepare("k-1", desk.folder("pending") / "id.in.txt", "letter.txt", digest)
+    assert list(again.out.iterdir()) == []
+    shutil.rmtree(desk.work)
+    assert Attempts(Files(), desk).prepare("k-2", desk.folder("pending") / "id.in.txt", "x", digest).input.exists()
+
+
+def test_attempt_that_left_nothing_is_removed_at_once(desk: Desk, prepared: AttemptFolder) -> None:
+    assert Attempts(Files(), desk).discard_bare(prepared, "id")
+    assert list(desk.work.iterdir()) == []
+
+
+def test_attempt_that_removed_its_input_is_too(desk: Desk, prepared: AttemptFolder) -> None:
+    prepared.input.unlink()
+    assert Attempts(Files(), desk).discard_bare(prepared, "id")
+    assert list(desk.work.iterdir()) == []
+
+
+@pytest.mark.parametrize("left", ["out/result", "in/more", "log", "core"])
+def test_whatever_else_an_attempt_left_is_not_removed_in_passing(
+    desk: Desk, prepared: AttemptFolder, left: str
+) -> None:
+    (prepared.root / left).write_text("x")
+    assert not Attempts(Files(), desk).discard_bare(prepared, "id")
+    assert (prepared.root / left).read_text() == "x"
+
+
+def test_results_of_an_earlier_attempt_are_left_to_whoever_replaces_them(desk: Desk, prepared: AttemptFolder) -> None:
+    (desk.folder("pending") / "id.out").mkdir()
+    assert not Attempts(Files(), desk).discard_bare(prepared, "id")
+    assert prepared.input.exists()
+
+
+def test_link_in_place_of_a_working_folder_is_not_followed(desk: Desk, prepared: AttemptFolder, tmp_path: Path) -> None:
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    (theirs / "letter.txt").write_text("precious")
+    shutil.rmtree(prepared.input.parent)
+    prepared.input.parent.symlink_to(theirs)
+    assert not Attempts(Files(), desk).discard_bare(prepared, "id")
+    assert (theirs / "letter.txt").read_text() == "precious"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,11 +13,13 @@ from deskhand.core.settle import Kind
 from deskhand.core.task import manifest_sha256
 from deskhand.store import sources
 from deskhand.store.accept import take_in
-from deskhand.store.claim import Batch, Claimed, Declined, Gone, Outcome, Place, Postponed, claim
+from deskhand.store.claim import Claimed, Declined, Gone, Outcome, Postponed, claim
+from deskhand.store.claim_batch import Batch
 from deskhand.store.desk import Desk
 from deskhand.store.files import Files, StrPath
 from deskhand.store.folder import Folder
 from deskhand.store.observe import look
+from deskhand.store.place import Place
 from deskhand.store.sources import Removed
 from deskhand.store.staging import Claim, Mark, folder_name, parse
 from deskhand.testing.intake_bench import make_folders
@@ -85,6 +88,41 @@ def test_f25_a_file_with_a_second_name_is_copied_and_the_other_name_untouched(de
     assert not taken.source_path.exists()
     other.write_text("changed later")
     assert taken.path.read_text() == "hello"
+
+
+class Syncing(Files):
+    """Notes what was synced, and which copies were not when they got their names in ``claimed/``."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+        self.synced: set[str] = set()
+        self.named: list[str] = []
+        self.too_early: list[Path] = []
+
+    def before(self, operation: str, path: StrPath | int) -> None:
+        if operation == "fsync":
+            self.synced.add(os.readlink(f"/proc/self/fd/{path}"))
+        elif operation == "rename":
+            self.named.append(os.fspath(path) if not isinstance(path, int) else "")
+            self.too_early += [path for path in self.desk.partial.rglob("*") if str(path) not in self.synced]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names descriptors through /proc")
+@pytest.mark.parametrize("kind", ["file", "folder", "link"])
+def test_a_copy_is_durable_before_it_counts_as_taken(desk: Desk, kind: str) -> None:
+    path = desk.inbox / "a.txt"
+    match kind:
+        case "file":
+            path.write_text("hello")
+        case "link":
+            path.symlink_to("elsewhere")
+        case _:
+            (path / "deep").mkdir(parents=True)
+            (path / "deep" / "b.txt").write_text("hello")
+    files = Syncing(desk)
+    taken = claimed(take(desk, "a.txt", files, copy_only=True))
+    assert files.named == [str(taken.path)]
+    assert files.too_early == []
 
 
 def test_a_polled_inbox_is_copied_and_its_source_removed_only_when_told(desk: Desk) -> None:

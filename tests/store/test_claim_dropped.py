@@ -18,9 +18,10 @@ from deskhand.core.task import Options
 from deskhand.errors import LimitError, StoreError
 from deskhand.store.desk import Desk
 from deskhand.store.drop_file import DROP_FILE, PAYLOAD, original_name, read, submit
+from deskhand.store.dropped import sweep
 from deskhand.store.files import Files
 from deskhand.testing.faulty_files import Crash, FaultyFiles
-from deskhand.testing.intake_bench import IntakeBench, make_folders
+from deskhand.testing.intake_bench import PLACE, IntakeBench, make_folders
 
 NOW = 1_790_000_000.0
 ID = "20260921-141320-a-aaaaaa"
@@ -30,6 +31,21 @@ def drop(desk: Desk, path: Path, files: Files | None = None, **more: Any) -> str
     make_folders(desk)
     options = Options(params={"x": "1"})
     return submit(files or Files(), desk, path, options, **{"now": NOW, "suffix": "aaaaaa", "limit": 1000, **more})
+
+
+@pytest.mark.parametrize(
+    ("name", "age", "stays"),
+    [(f".{ID}.partial", 2, False), (f".{ID}.partial", 0.5, True), (".mine.partial", 2, True), (ID, 2, True)],
+)
+def test_what_a_command_left_half_written_goes_after_a_day(desk: Desk, name: str, age: float, stays: bool) -> None:
+    make_folders(desk)
+    folder = desk.dropped / name
+    folder.mkdir()
+    (folder / PAYLOAD).write_text("half of i")
+    os.utime(folder, ns=(0, 0))
+    now = (folder / PAYLOAD).stat().st_mtime + age * 86_400
+    sweep(Files(), desk, now)
+    assert folder.exists() is stays
 
 
 def forged(desk: Desk, name: str, data: bytes, payload: bytes | None = b"x") -> Path:
@@ -46,14 +62,17 @@ def test_a_drop_is_taken_at_once_with_the_id_it_carries(desk: Desk, tmp_path: Pa
     source = tmp_path / "Invoice (1).pdf"
     source.write_text("hello")
     identifier = drop(desk, source, name="Invoice.pdf")
-    with IntakeBench(desk) as bench:
+    with IntakeBench(desk, place=True) as bench:
         (accepted,) = bench.finish()
     task = accepted.task_file
     assert task.id == identifier
     assert task.name == "Invoice.pdf"
     assert task.inbox == "drop"
     assert task.options.params == {"x": "1"}
-    assert accepted.payload == desk.accepted / f"{identifier}.in.pdf"
+    assert accepted.payload == desk.dropped / identifier / PAYLOAD
+    names = sorted(os.listdir(desk.folder(PLACE)))
+    assert names == [f"{identifier}.in.pdf", f"{identifier}.task.json"]
+    assert (desk.folder(PLACE) / names[0]).read_text() == "hello"
     assert source.read_text() == "hello"
     assert os.listdir(desk.dropped) == []
 

@@ -15,12 +15,13 @@ from deskhand.core.names import key_of
 from deskhand.core.settings import Intake, Settings
 from deskhand.core.task import Options, TaskFile
 from deskhand.engine.intake_facts import Taken
+from deskhand.store import together
 from deskhand.store.accept import Accepted
 from deskhand.store.desk import Desk
 from deskhand.store.drop_file import submit
 from deskhand.store.files import Files, FsyncError, StrPath
 from deskhand.testing.faulty_files import Crash, FaultyFiles
-from deskhand.testing.intake_bench import IntakeBench, make_folders
+from deskhand.testing.intake_bench import PLACE, IntakeBench, make_folders
 
 ONE_THREAD = Settings(intake=Intake(threads=1))
 EVERYTHING = {
@@ -56,25 +57,25 @@ def nothing_left(desk: Desk) -> None:
     assert os.listdir(desk.dropped) == []
     assert os.listdir(desk.partial) == []
     assert os.listdir(desk.claimed) == []
+    assert os.listdir(desk.accepted) == []
 
 
 def whole(accepted: Accepted, desk: Desk) -> None:
-    """The task is durable under its id and its payload is what it says."""
-    task = accepted.task_file
-    data = (desk.accepted / f"{task.id}.task.json").read_bytes()
+    """The task stands in its state folder under its id, and its payload is what it says."""
+    task, folder = accepted.task_file, desk.folder(PLACE)
+    data = (folder / f"{task.id}.task.json").read_bytes()
     assert hashlib.sha256(data).hexdigest() == accepted.task_sha256
     assert msgspec.json.decode(data, type=TaskFile) == task
-    assert accepted.payload.name == task.input
     for entry in task.files:
-        path = accepted.payload / entry.path if task.kind == "folder" else accepted.payload
+        path = folder / task.input / entry.path if task.kind == "folder" else folder / task.input
         assert hashlib.sha256(path.read_bytes()).hexdigest() == entry.sha256
 
 
 def restart(desk: Desk, recorded: list[Accepted]) -> list[Accepted]:
     """A new process that knows what is on record; what it accepts."""
     keys = {key_of(accepted.task_file.id) for accepted in recorded}
-    with IntakeBench(desk, settings=ONE_THREAD, known=keys.__contains__) as bench:
-        bench.intake.recover(keys)
+    with IntakeBench(desk, settings=ONE_THREAD, known=keys.__contains__, place=True) as bench:
+        bench.recover(recorded)
         files = [one.task_file for one in recorded]
         bench.intake.on_record.add(Taken(one.inbox, one.source, one.input_sha256) for one in files)
         bench.settle(3.0)
@@ -82,6 +83,14 @@ def restart(desk: Desk, recorded: list[Accepted]) -> list[Accepted]:
         return bench.accepted
 
 
+@pytest.fixture(params=[True, False], ids=["synced together", "synced one by one"])
+def mode(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both ways of making a batch durable, whatever the filesystem here is."""
+    monkeypatch.setattr(together, "_reports", lambda folder: request.param)
+    monkeypatch.setattr(together, "ALONE", 0)
+
+
+@pytest.mark.usefixtures("mode")
 @pytest.mark.parametrize("step", [7, pytest.param(1, marks=pytest.mark.faults)])
 def test_a_crash_at_every_call_loses_nothing_and_doubles_nothing(tmp_path: Path, step: int) -> None:
     at = 0
@@ -90,7 +99,7 @@ def test_a_crash_at_every_call_loses_nothing_and_doubles_nothing(tmp_path: Path,
         desk = Desk(tmp_path / f"desk{at}")
         moved = drops(desk, tmp_path)
         files = FaultyFiles(at)
-        with IntakeBench(desk, settings=ONE_THREAD, files=files) as bench:
+        with IntakeBench(desk, settings=ONE_THREAD, files=files, place=True) as bench:
             try:
                 bench.finish(moved)
                 bench.settle(3.0)
@@ -108,6 +117,7 @@ def test_a_crash_at_every_call_loses_nothing_and_doubles_nothing(tmp_path: Path,
     assert at > 40
 
 
+@pytest.mark.usefixtures("mode")
 @pytest.mark.parametrize(
     ("code", "step"),
     [
@@ -127,7 +137,7 @@ def test_an_error_at_every_call_is_survived(tmp_path: Path, code: int, step: int
         moved = drops(desk, tmp_path)
         files = FaultyFiles(at, code)
         recorded: list[Accepted] = []
-        with IntakeBench(desk, settings=ONE_THREAD, files=files) as bench:
+        with IntakeBench(desk, settings=ONE_THREAD, files=files, place=True) as bench:
             try:
                 bench.finish(moved)
                 for _ in range(3):
@@ -148,38 +158,113 @@ def test_an_error_at_every_call_is_survived(tmp_path: Path, code: int, step: int
     assert at > 40
 
 
-def accepted_once(desk: Desk) -> Accepted:
+def accepted_once(desk: Desk, *, name: str = "a.txt") -> Accepted:
+    """A moved file whose task is durable, and nothing more."""
     make_folders(desk)
-    path = desk.inbox / "a.txt"
+    path = desk.inbox / name
     path.write_text("hello")
     with IntakeBench(desk) as bench:
         (accepted,) = bench.finish({path})
     return accepted
 
 
-def test_a_task_that_is_not_on_record_is_offered_again_under_its_id(desk: Desk) -> None:
+def test_a_task_that_is_not_on_record_is_described_again(desk: Desk) -> None:
     before = accepted_once(desk)
+    assert before.payload.parent.parent == desk.claimed
     (after,) = restart(desk, [])
-    assert after.task_file == before.task_file
-    assert after.task_sha256 == before.task_sha256
+    assert after.task_file.id != before.task_file.id
+    assert after.task_file.files == before.task_file.files
+    assert after.task_file.source.ino == before.task_file.source.ino
+    assert (after.task_file.name, after.task_file.inbox, after.task_file.route) == ("a.txt", "main", None)
+    whole(after, desk)
+    assert sorted(os.listdir(desk.folder(PLACE))) == [after.task_file.input, f"{after.task_file.id}.task.json"]
+    nothing_left(desk)
 
 
-def test_a_task_on_record_is_left_for_the_engine(desk: Desk) -> None:
+def test_a_drop_by_command_that_is_not_on_record_keeps_its_id(desk: Desk, tmp_path: Path) -> None:
+    make_folders(desk)
+    (tmp_path / "d").write_text("dropped")
+    submit(Files(), desk, tmp_path / "d", Options(), now=1.0, suffix="aaaaaa", limit=100)
+    with IntakeBench(desk) as bench:
+        (before,) = bench.finish()
+    assert before.payload.parent.parent == desk.dropped
+    (after,) = restart(desk, [])
+    assert after.task_file.id == before.task_file.id
+    assert not after.task_file.quarantine
+    whole(after, desk)
+    nothing_left(desk)
+
+
+def test_a_task_on_record_gets_its_payload_and_is_not_taken_again(desk: Desk) -> None:
     before = accepted_once(desk)
     assert restart(desk, [before]) == []
     whole(before, desk)
+    nothing_left(desk)
 
 
-def test_a_payload_that_changed_before_it_was_recorded_is_quarantined(desk: Desk) -> None:
+@pytest.mark.parametrize("names", [("a.txt", "b.txt"), ("a.txt", "hand-over/a.txt")])
+def test_two_names_of_one_file_are_two_tasks_each_with_its_payload(desk: Desk, names: tuple[str, str]) -> None:
+    make_folders(desk)
+    (desk.inbox / "hand-over").mkdir()
+    (desk.inbox / names[0]).write_text("hello")
+    os.link(desk.inbox / names[0], desk.inbox / names[1])
+    with IntakeBench(desk, recipes={"hand-over"}) as bench:
+        recorded = bench.finish({desk.inbox / name for name in names})
+    assert len({one.task_file.source.ino for one in recorded}) == 1
+    assert len(recorded) == 2
+    assert restart(desk, recorded) == []
+    for accepted in recorded:
+        whole(accepted, desk)
+    nothing_left(desk)
+
+
+def test_two_drops_of_one_name_get_each_its_own_payload(desk: Desk) -> None:
+    recorded = [accepted_once(desk)]
+    path = desk.inbox / "a.txt"
+    path.write_text("HELLO")
+    with IntakeBench(desk) as bench:
+        recorded += bench.finish({path})
+    assert restart(desk, recorded) == []
+    for accepted in recorded:
+        whole(accepted, desk)
+    nothing_left(desk)
+
+
+@pytest.mark.parametrize("what", ["more beside it", "a folder with a link"])
+def test_a_quarantined_task_on_record_gets_what_was_forged(desk: Desk, tmp_path: Path, what: str) -> None:
+    make_folders(desk)
+    (desk.dropped / "forged").mkdir()
+    (desk.dropped / "forged" / "drop.json").write_text("{}")
+    if what == "a folder with a link":
+        (desk.dropped / "forged" / "link").symlink_to(tmp_path)
+    with IntakeBench(desk) as bench:
+        (before,) = bench.finish()
+    assert before.task_file.quarantine
+    assert restart(desk, [before]) == []
+    whole(before, desk)
+    nothing_left(desk)
+
+
+def test_a_payload_that_changed_after_it_was_recorded_is_not_given_to_its_task(desk: Desk) -> None:
+    before = accepted_once(desk)
+    before.payload.chmod(0o600)
+    before.payload.write_text("HELLO")
+    (after,) = restart(desk, [before])
+    assert not os.path.lexists(desk.folder(PLACE) / before.task_file.input)
+    assert after.task_file.id != before.task_file.id
+    assert (desk.folder(PLACE) / after.task_file.input).read_text() == "HELLO"
+    whole(after, desk)
+    nothing_left(desk)
+
+
+def test_a_payload_that_changed_before_it_was_recorded_is_described_as_it_is(desk: Desk) -> None:
     before = accepted_once(desk)
     before.payload.chmod(0o600)
     before.payload.write_text("HELLO")
     (after,) = restart(desk, [])
-    assert after.task_file.quarantine
-    assert "changed" in (after.task_file.problem or "")
-    assert after.task_file.id != before.task_file.id
-    assert after.payload.read_text() == "HELLO"
-    assert not (desk.accepted / f"{before.task_file.id}.task.json").exists()
+    assert after.task_file.files != before.task_file.files
+    whole(after, desk)
+    nothing_left(desk)
 
 
 def test_a_task_file_without_payload_is_removed(desk: Desk) -> None:
@@ -189,12 +274,15 @@ def test_a_task_file_without_payload_is_removed(desk: Desk) -> None:
     assert os.listdir(desk.accepted) == []
 
 
-def test_a_payload_without_task_file_is_a_drop_again(desk: Desk) -> None:
+def test_a_payload_without_task_file_is_a_quarantined_drop(desk: Desk) -> None:
     before = accepted_once(desk)
-    (desk.accepted / f"{before.task_file.id}.task.json").unlink()
+    before.payload.rename(desk.accepted / before.task_file.input)
     (after,) = restart(desk, [])
     assert after.task_file.name == before.task_file.input
-    assert after.payload.read_text() == "hello"
+    assert after.task_file.quarantine
+    assert "changed" in (after.task_file.problem or "")
+    assert (desk.folder(PLACE) / after.task_file.input).read_text() == "hello"
+    nothing_left(desk)
 
 
 def test_a_stranger_in_claimed_is_quarantined_and_partial_discarded(desk: Desk) -> None:
@@ -244,7 +332,12 @@ class Recording(Files):
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="descriptors have no names here")
-def test_everything_is_durable_in_the_order_that_recovery_relies_on(desk: Desk) -> None:
+@pytest.mark.parametrize("whole", [True, False])
+def test_everything_is_durable_before_it_may_be_recorded(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, whole: bool
+) -> None:
+    monkeypatch.setattr(together, "_reports", lambda folder: whole)
+    monkeypatch.setattr(together, "ALONE", 0)
     make_folders(desk)
     path = desk.inbox / "a.txt"
     path.write_text("hello")
@@ -252,13 +345,11 @@ def test_everything_is_durable_in_the_order_that_recovery_relies_on(desk: Desk) 
     with IntakeBench(desk, files=files) as bench:
         (accepted,) = bench.finish({path})
     task_file = str(desk.accepted / f"{accepted.task_file.id}.task.json")
-    steps = [
-        next(n for n, (what, where) in enumerate(files.done) if what == "fsync" and where.endswith("/a.txt")),
-        files.done.index(("fsync", task_file)),
-        files.done.index(("fsync", str(desk.accepted))),
-        files.done.index(("rename", str(accepted.payload))),
-    ]
-    assert steps == sorted(steps)
-    after = [where for what, where in files.done[steps[-1] :] if what == "fsync"]
-    assert {str(desk.accepted), str(desk.inbox)} <= set(after)
-    assert any(os.path.dirname(where) == str(desk.claimed) for where in after)
+    made = [files.done.index(("rename", str(accepted.payload))), files.done.index(("create", task_file))]
+    synced = [where for what, where in files.done[max(made) :] if what in ("syncfs", "fsync")]
+    if whole:
+        assert synced == [str(desk.queue)]
+    else:
+        folders = {desk.accepted, desk.inbox, desk.claimed, accepted.payload.parent}
+        assert {str(folder) for folder in folders} | {task_file} <= set(synced)
+        assert ("fsync", str(accepted.payload)) in files.done[made[0] :]

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from deskhand.core.chain import Link
 from deskhand.core.record import Draft
 from deskhand.store.audit_log import AuditLog
 from deskhand.store.files import Files
@@ -16,6 +19,8 @@ from deskhand.store.mirror import Finding, Mirror, Verdict
 from deskhand.testing.clock import FakeClock
 from deskhand.testing.faulty_files import FaultyFiles
 from deskhand.testing.sample_log import append_task, begin
+from tests.support.crash_files import CRASHED, CrashFiles
+from tests.support.forks import in_child
 
 BEAT = Draft("log.heartbeat", {"uptime_s": 1})
 
@@ -210,3 +215,22 @@ def test_a_machine_has_one_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     made_up = machine_id(Files(), tmp_path / "a")
     assert made_up == machine_id(Files(), tmp_path / "a")
     assert made_up not in (first, machine_id(Files(), tmp_path / "b"))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="forks")
+def test_f45_a_crash_while_it_is_made_leaves_nothing_for_ever(place: Place, state: Path) -> None:
+    (path,) = state.iterdir()
+    for at in range(1, 12):
+        before, entry = path.read_bytes(), place.check().mirror
+        assert entry is not None
+        link, mirror = Link(entry.seq, entry.hash), Mirror(CrashFiles(at), state, place.root, "m1")
+        code, said = in_child(partial(mirror.write, entry.log_id, link))
+        assert code in (0, CRASHED), said
+        assert path.read_bytes() == before
+        place.go_on()
+        assert list(state.iterdir()) == [path], f"a crash at call {at} left something"
+        if not code:
+            break
+    else:
+        pytest.fail("it never ends")
+    assert at > 4

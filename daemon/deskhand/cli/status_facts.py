@@ -34,28 +34,33 @@ def gather(frame: Frame) -> dict[str, Any]:
     only a living daemon knows is None without one.
     """
     now = frame.now
-    view = frame.look(since=now - DAY)
+    view = frame.look()
     daemon = _daemon(frame.desk, view)
-    tasks = view.tasks()
+    held_up, undelivered = _newest(view, HELD_UP), _newest(view, (State.COMPLETED,))
     free = shutil.disk_usage(frame.desk.queue if frame.desk.queue.exists() else frame.desk.root).free
-    recent = [task for task in tasks if task.terminal and not task.undelivered and task.since >= now - DAY]
-    bad = sorted((task for task in recent if task.state in BAD), key=_since, reverse=True)
+    bad = sorted(view.ended_since(now - DAY, BAD), key=_since, reverse=True)
     return {
         "desk": show.path(frame.desk.root),
         "has_log": view.has_log,
         "daemon": daemon,
         "paused": daemon.pop("paused"),
-        "states": counts(view.unfinished.values()),
-        "completed_24h": sum(task.state is State.COMPLETED for task in recent),
+        "states": counts(view.unfinished),
+        "completed_24h": view.count_ended(now - DAY, State.COMPLETED)
+        - sum(task.since >= now - DAY for task in undelivered),
         "submitted": view.submitted(),
         "waiting": [question_data(question) for question in waiting(view)],
-        "held_up": [task_data(view, task) for task in tasks if task.state in HELD_UP],
-        "undelivered": [task_data(view, task) for task in tasks if task.undelivered],
+        "held_up": [task_data(view, task) for task in held_up],
+        "undelivered": [task_data(view, task) for task in undelivered],
         "failed_24h": [task_data(view, task) for task in bad],
         "stalled": daemon.pop("stalled"),
         "disk_free_bytes": free,
         "problems": _problems(daemon, free, view),
     }
+
+
+def _newest(view: View, states: tuple[State, ...]) -> list[Task]:
+    """Unfinished or undelivered tasks in these states, newest arrival first."""
+    return sorted(view.unfinished.having(states), key=lambda task: (task.received, task.first_seq), reverse=True)
 
 
 def _since(task: Task) -> float:

@@ -38,7 +38,7 @@ def as_data(view: View, task: Task) -> dict[str, Any]:
         "attempt": task.attempt,
         "next_at": task.next_at or None,
         "priority": task.priority,
-        "reason": task.reason,
+        "reason": view.reason(task),
         "expires": task.expires if task.state is State.WAITING else None,
         "duplicate_of": task.duplicate_of,
         "undelivered": task.undelivered,
@@ -55,13 +55,13 @@ def row(view: View, task: Task, now: float) -> tuple[str, ...]:
         show.state(task.state),
         ago(task.since, now),
         recipe,
-        with_reason(name, task, now),
+        with_reason(name, task, now, view.reason(task)),
     )
 
 
-def with_reason(name: str, task: Task, now: float) -> str:
+def with_reason(name: str, task: Task, now: float, reason: str | None) -> str:
     """The name, and what a person should know about where the task stands."""
-    said = [task.reason.rstrip(".")] if task.reason else []
+    said = [reason.rstrip(".")] if reason else []
     if task.state is State.RETRY and task.next_at:
         said.append(f"again {ago(task.next_at, now)}")
     if task.state is State.READY and task.next_at > now:

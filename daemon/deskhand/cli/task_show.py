@@ -83,7 +83,7 @@ def _lines(frame: Frame, view: View, task: Task) -> list[tuple[str, str]]:
         ("key", task.key),
         ("name", "unknown: its files are gone" if described is None else show.text(described.name)),
         ("state", f"{show.state(task.state)} since {when(task.since, now)}"),
-        ("why", show.text(task.reason or "-")),
+        ("why", show.text(view.reason(task) or "-")),
         ("received", f"{when(task.received, now)} in {task.inbox or 'unknown'}"),
         ("recipe", "none" if task.pin is None else f"{task.pin.id} version {task.pin.version}"),
         ("attempts", str(task.attempt)),

@@ -33,11 +33,12 @@ def check_line(line: bytes) -> Record:
     data = parse(line)
     if _encode(data) + b"\n" != line:
         _check_spelling(line)
+    ts, salt = data.get("ts"), data.get("salt")
     record = record_of(data)
     if record.mono < 0:
         raise ValueError("mono is negative")
-    _check_text("ts", _TS, data["ts"])
-    _check_text("salt", _SALT, data.get("salt"))
+    _check_text("ts", _TS, ts)
+    _check_text("salt", _SALT, salt)
     check(Draft(record.type, record.fields))
     return record
 

@@ -12,14 +12,18 @@ import unicodedata
 from datetime import UTC, datetime
 from enum import StrEnum
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import NamedTuple
 
 SLUG_MAX = 40
 EXTENSION_MAX = 10
+KEY_LENGTH = 22
+"""Characters of a key."""
 _ID = r"\d{8}-\d{6}-[a-z0-9_-]{1,40}-[a-z2-7]{6}"
 _ID_RE = re.compile(rf"({_ID})\Z")
-_MEMBER_RE = re.compile(rf"({_ID})\.(.+)\Z", re.DOTALL)
 _KEY_RE = re.compile(r"\d{8}-\d{6}-[a-z2-7]{6}\Z")
+_EXTENSION_RE = re.compile(rf"[a-z0-9]{{1,{EXTENSION_MAX}}}\Z")
+_UNSAFE_RE = re.compile(r"[^a-z0-9_-]+")
 _INPUT_RE = re.compile(r"in(\.[a-z0-9]{1,10})?\Z")
 
 TEMPORARY = (
@@ -35,8 +39,9 @@ TEMPORARY = (
 def slug(name: str) -> str:
     """The part of *name* that a person would search for, in ``[a-z0-9_-]``; never empty, at most 40 characters."""
     stem = name.rsplit(".", 1)[0] if "." in name.strip(".") else name
-    plain = unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode().lower()
-    kept = re.sub(r"[^a-z0-9_-]+", "-", plain).strip("-")[:SLUG_MAX].strip("-")
+    if not stem.isascii():
+        stem = unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode()
+    kept = _UNSAFE_RE.sub("-", stem.lower()).strip("-")[:SLUG_MAX].strip("-")
     return kept or "file"
 
 
@@ -44,14 +49,19 @@ def extension(name: str) -> str:
     """``.pdf`` for ``Invoice.PDF``; empty when there is none or it is not plain ``[a-z0-9]``."""
     head, dot, tail = name.rpartition(".")
     tail = tail.lower()
-    if not (dot and head.strip(".")) or not re.fullmatch(rf"[a-z0-9]{{1,{EXTENSION_MAX}}}", tail):
+    if not (dot and head.strip(".")) or _EXTENSION_RE.match(tail) is None:
         return ""
     return f".{tail}"
 
 
 def task_id(name: str, now: float, suffix: str) -> str:
     """The id of a drop called *name*, taken at *now* (epoch seconds), with 6 random base32 characters."""
-    return f"{datetime.fromtimestamp(now, UTC):%Y%m%d-%H%M%S}-{slug(name)}-{suffix}"
+    return f"{_second(int(now // 1))}-{slug(name)}-{suffix}"
+
+
+@lru_cache(maxsize=4)
+def _second(now: int) -> str:
+    return f"{datetime.fromtimestamp(now, UTC):%Y%m%d-%H%M%S}"
 
 
 def is_id(text: str) -> bool:
@@ -69,6 +79,16 @@ def key_of(identifier: str) -> str:
     if not is_id(identifier):
         raise ValueError(f"not a task id: {identifier!r}")
     return f"{identifier[:15]}-{identifier[-6:]}"
+
+
+def slug_of(identifier: str) -> str:
+    """The readable middle of an id: what :func:`key_of` leaves out."""
+    return identifier[16:-7]
+
+
+def id_of(key: str, readable: str) -> str:
+    """The id with this key and slug."""
+    return f"{key[:15]}-{readable}{key[15:]}"
 
 
 class Part(StrEnum):
@@ -97,6 +117,7 @@ _GESTURES = {
     "json.happened": Part.HAPPENED,
     "happened.json": Part.HAPPENED,
 }
+_PARTS = _GESTURES | {str(part): part for part in (Part.TASK, Part.LOG, Part.OUT, Part.DECIDED)}
 GESTURES = frozenset({Part.REQUEST, Part.APPROVED, Part.REJECTED, Part.HAPPENED})
 OWN_PARTS = frozenset({Part.TASK, Part.INPUT, Part.LOG, Part.OUT, Part.DECIDED})
 """The parts that move together from folder to folder."""
@@ -112,17 +133,11 @@ class Member(NamedTuple):
 
 def member(name: str) -> Member | None:
     """What *name* in a state folder belongs to; None when it does not begin with a task id."""
-    found = _MEMBER_RE.match(name)
-    if found is None:
+    identifier, _, rest = name.partition(".")
+    if not rest or not _ID_RE.match(identifier):
         return None
-    identifier, rest = found.groups()
-    if rest in _GESTURES:
-        return Member(identifier, _GESTURES[rest], name)
-    if rest in (Part.TASK, Part.LOG, Part.OUT, Part.DECIDED):
-        return Member(identifier, Part(rest), name)
-    if _INPUT_RE.match(rest):
-        return Member(identifier, Part.INPUT, name)
-    return Member(identifier, Part.UNKNOWN, name)
+    part = _PARTS.get(rest) or (Part.INPUT if _INPUT_RE.match(rest) else Part.UNKNOWN)
+    return Member(identifier, part, name)
 
 
 def gesture_hint(name: str) -> str | None:

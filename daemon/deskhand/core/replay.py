@@ -6,6 +6,7 @@ The engine and recovery both use :func:`apply`, so what runs and what is read ba
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -85,7 +86,18 @@ def _received(fields: Mapping[str, Any], seq: int, ts: float) -> Task:
 
 
 def _pin(value: Any) -> Pin | None:
-    return None if value is None else msgspec.convert(value, Pin)
+    if value is None:
+        return None
+    try:
+        return _shared(*map(value.get, Pin.__struct_fields__))
+    except (AttributeError, TypeError):
+        return msgspec.convert(value, Pin)  # which says what is wrong with it
+
+
+@lru_cache(maxsize=1024)
+def _shared(*values: Any) -> Pin:
+    """One object for each version of a recipe, however many tasks have it."""
+    return msgspec.convert(dict(zip(Pin.__struct_fields__, values, strict=True)), Pin)
 
 
 def _changes(task: Task, to: State, fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -97,3 +97,8 @@ STARTABLE: frozenset[State] = frozenset({S.READY, S.RETRY, S.APPROVED})
 
 ASKING: frozenset[State] = frozenset({S.WAITING, S.IN_DOUBT})
 """States in which a request file stands in approvals/."""
+
+
+def place_of(state: State) -> str:
+    """The folder of an unfinished task; one that is completed is here only until its results are delivered."""
+    return "pending" if state is State.COMPLETED else FOLDERS[state]

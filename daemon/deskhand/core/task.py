@@ -130,7 +130,7 @@ def commitment(salt: str, text: str) -> str:
     return hashlib.sha256((salt + text).encode("utf-8", "surrogatepass")).hexdigest()
 
 
-class Task(Struct, frozen=True, gc=False):
+class Task(Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """A task as the audit log tells it.  Nothing here comes from anywhere else; see ``core.replay``."""
 
     key: str

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 
 from deskhand.core.event import Damage
-from deskhand.core.names import Part, visible
+from deskhand.core.names import visible
 from deskhand.core.record import Draft
 from deskhand.core.state import State
 from deskhand.core.task import Task, TaskFile
@@ -26,13 +25,14 @@ class Arrivals:
         self._received: list[Accepted] = []
         """On their way onto the record: what was copied is removed from the inbox when they are."""
 
-    def take_drops(self) -> None:
-        """Look at the inboxes, and hand what is finished to the intake's threads."""
-        moved: set[Path] = set()
+    def take_drops(self, *, everywhere: bool) -> None:
+        """Look at the inboxes, *everywhere* or only where the watcher heard of something, and take what is finished."""
+        moved: set[str] = set()
         if self._.watcher is not None:
             self._tell(self._.watcher.supervise())
-            moved = self._.watcher.moved()
-        self._tell(self._.intake.scan(moved).changes)
+            moved, elsewhere = self._.watcher.moved()
+            everywhere = everywhere or elsewhere
+        self._tell(self._.intake.scan(moved, everywhere=everywhere).changes)
         for refused in self._.intake.problems():
             fields = {
                 "inbox": refused.inbox,
@@ -51,10 +51,11 @@ class Arrivals:
 
     def receive(self, now: float) -> None:
         """Record and route what the intake's threads made durable."""
-        for accepted in self._.intake.collect():
-            identifier = accepted.task_file.id
-            self._.placement.adopt(identifier, (f"{identifier}.{Part.TASK}", accepted.task_file.input))
-            task = self._.reception.receive(accepted)
+        batch = self._.intake.collect()
+        twins = self._.reception.twins(batch) if batch else {}
+        for accepted in batch:
+            self._.placement.adopt_staged(accepted)
+            task = self._.reception.receive(accepted, twins.get(accepted.task_file.input_sha256))
             self._received.append(accepted)
             if task.reason:
                 self._.log.warning("a drop is quarantined", task=task.key, cause=task.reason)
@@ -82,7 +83,7 @@ class Arrivals:
 
     def route_unrouted(self, now: float) -> None:
         """Tasks that a torn batch or a full disk left without a first decision."""
-        for task in [task for task in self.ledger.tasks.values() if task.state is State.RECEIVED]:
+        for task in self.ledger.tasks.having({State.RECEIVED}):
             self.route(task, now)
 
     def recorded(self) -> None:

@@ -51,7 +51,7 @@ class Asking:
             warnings=warnings,
             difference=difference,
         )
-        digest = self._requests.prepare(task_file.id, data)
+        digest = self._requests.prepare(task_file.id, data, again=revision > 1)
         return Ask(digest, revision, expires, why, manifest_sha256(shown))
 
     def doubt(self, task: Task, task_file: TaskFile, recipe: Recipe | None, why: str, now: float) -> Ask:
@@ -60,7 +60,8 @@ class Asking:
         data = render_doubt(
             task_file, recipe, files=task_file.files, attempt=task.attempt, why=why, revision=revision, asked=now
         )
-        return Ask(self._requests.prepare(task_file.id, data), revision, None, why, task.input_sha256)
+        digest = self._requests.prepare(task_file.id, data, again=revision > 1)
+        return Ask(digest, revision, None, why, task.input_sha256)
 
 
 def shown_command(recipe: Recipe, task_file: TaskFile) -> list[str]:

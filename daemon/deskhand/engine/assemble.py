@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import msgspec
 
@@ -29,7 +30,9 @@ from deskhand.engine.effects import Effects
 from deskhand.engine.engine import Engine
 from deskhand.engine.gestures import Gestures
 from deskhand.engine.intake import Intake
+from deskhand.engine.intake_facts import Taken
 from deskhand.engine.ledger import Ledger
+from deskhand.engine.on_record import OnRecord
 from deskhand.engine.opening import open_log
 from deskhand.engine.outcomes import Outcomes
 from deskhand.engine.parts import Parts
@@ -44,16 +47,18 @@ from deskhand.engine.work import Work
 from deskhand.errors import ConfigError
 from deskhand.handlers import orphans
 from deskhand.handlers.spawner import Spawner
-from deskhand.store import config_file, desk_salt, segments
+from deskhand.store import config_file, desk_salt, dropped, segments, task_files
 from deskhand.store.attempts import Attempts
 from deskhand.store.audit_log import AuditLog
 from deskhand.store.audit_read import Filter, lines
+from deskhand.store.copied_folder import Manifest
 from deskhand.store.desk import Desk
 from deskhand.store.files import Files
 from deskhand.store.lock import DeskLock
 from deskhand.store.mounts import is_remote
 from deskhand.store.queue_folders import QueueFolders
 from deskhand.store.recipes import Recipes
+from deskhand.store.recover import reunite
 from deskhand.store.requests import Requests
 from deskhand.store.seen import Seen
 
@@ -183,8 +188,12 @@ def _parts(
         folders=folders,
         placement=placement,
         recipes=recipes,
-        intake=Intake(desk, settings, files, clock, choosing.for_drop, recipes.current.ids, ring, known=ledger.known),
-        watcher=Watcher(desk, settings, notice.give) if watch else None,
+        intake=Intake(
+            *(desk, settings, files, clock, choosing.for_drop, recipes.current.ids, ring),
+            known=ledger.known,
+            on_record=OnRecord(partial(_copied, desk, ledger)),
+        ),
+        watcher=Watcher(desk, settings, notice.give_known) if watch else None,
         notice=notice,
         reception=Reception(ledger, recipes, asking, choosing, seen.find, salt),
         gestures=Gestures(folders, requests),
@@ -194,21 +203,27 @@ def _parts(
         dispatcher=dispatcher,
         starting=Starting(ledger, dispatcher, recipes, placement, asking, log, settings.run),
         runs=runs,
-        effects=Effects(ledger, placement, dispatcher, runs, seen, log, notify),
+        effects=Effects(ledger, placement, runs, seen, log, notify),
     )
+
+
+def _copied(desk: Desk, ledger: Ledger, taken: Taken) -> Manifest | None:
+    key = ledger.copied(taken)
+    return None if key is None else task_files.copied(desk, key, taken.input_sha256)
 
 
 def _recover(files: Files, desk: Desk, parts: Parts, now: float) -> int:
     recovery = Recovery(
-        desk, parts.ledger, parts.placement, parts.folders, Attempts(files, desk), parts.outcomes, parts.log
+        *(desk, parts.ledger, parts.placement, parts.folders, Attempts(files, desk), parts.outcomes, parts.log),
+        partial(reunite, files, desk),
     )
     cut = recovery.run(now)
     _sweep(files, desk)
+    dropped.sweep(files, desk, now)
     for warning in parts.intake.warnings:
         parts.log.warning(warning)
     parts.intake.recover({*parts.ledger.tasks, *parts.ledger.ended})
     parts.intake.on_record.add(parts.ledger.sources)
-    parts.ledger.sources.clear()
     for task in parts.ledger.tasks.values():
         parts.dispatcher.add(task)
     parts.dispatcher.clock_set_back(parts.ledger.tasks.values(), now)

@@ -19,9 +19,13 @@ class Bell:
         self._ours, self._theirs = socket.socketpair()
         self._ours.setblocking(False)
         self._theirs.setblocking(False)
+        self._rung = False
 
     def ring(self) -> None:
         """Wake the waiting thread, now or at its next wait."""
+        if self._rung:
+            return
+        self._rung = True
         try:
             self._theirs.send(b"\0")
         except OSError:
@@ -42,6 +46,7 @@ class Bell:
                 continue
         except BlockingIOError:
             pass
+        self._rung = False  # last: whoever rang until here without sending has said before what is heard now
         return True
 
     def close(self) -> None:
@@ -56,19 +61,30 @@ class Notice:
     def __init__(self, ring: Callable[[], None]) -> None:
         self._ring = ring
         self._given = True
+        self._anything = True
 
     def give(self) -> None:
         """Say so, and wake the deciding thread."""
+        self._anything = True
+        self.give_known()
+
+    def give_known(self) -> None:
+        """The same for a change of which the watcher knows where it is."""
         self._given = True
         self._ring()
 
     def give_quietly(self) -> None:
         """Say so for the next time the deciding thread wakes."""
+        self._anything = True
         self._given = True
 
-    def take(self) -> bool:
-        """Whether it was said since the last call; true the first time, because nobody has looked yet."""
+    def take(self) -> tuple[bool, bool]:
+        """Whether it was said since the last call, and whether anything may have changed by it.
+
+        Both are true the first time, because nobody has looked yet.
+        """
         if not self._given:
-            return False  # and nothing is stored: what is said at this very moment is not lost
+            return False, False  # and nothing is stored: what is said at this very moment is not lost
         self._given = False
-        return True
+        anything, self._anything = self._anything, False
+        return True, anything

@@ -25,7 +25,7 @@ class Choosing:
         if options is None:
             options = Options()
             if drop.kind == "file" and front_matter.applies(drop.name):
-                said = front_matter.read(_head(drop))
+                said = front_matter.read(drop.head)
                 if said.problem is not None:
                     return Choice(pin=None, options=options, problem=said.problem, quarantine=True)
                 options = said.options or options
@@ -39,8 +39,3 @@ class Choosing:
     def _route(self, facts: Facts) -> Route:
         current = self._recipes.current
         return choose(facts, current.recipes, self._inboxes.get(facts.inbox), unavailable=current.unavailable)
-
-
-def _head(drop: Drop) -> bytes:
-    with drop.path.open("rb") as file:
-        return file.read(front_matter.HEAD_BYTES)

@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterable, Iterator
 
 from deskhand.core.state import STARTABLE, State
 from deskhand.core.task import Task
+from deskhand.engine.agenda import Agenda, Entry
 
-Entry = tuple[float, int, str, int]
+Rank = tuple[float, int, str, int]
 
 
 class Dispatcher:
@@ -22,39 +23,51 @@ class Dispatcher:
 
     def __init__(self, ageing: float) -> None:
         self._ageing = ageing
-        self._due: dict[str, list[Entry]] = defaultdict(list)
-        self._later: list[tuple[float, str, int]] = []
-        self._expiring: list[tuple[float, str, int]] = []
+        self._due: dict[str, list[Rank]] = defaultdict(list)
+        self._now: list[Entry] = []
+        """What was startable when it was recorded."""
+        self._later = Agenda()
+        self._expiring = Agenda()
 
     def add(self, task: Task) -> None:
         """Take note of a task that may be started, now or later, or whose question expires; ignore any other."""
         if task.state in STARTABLE and task.pin is not None:
-            heapq.heappush(self._later, (task.next_at, task.key, task.seq))
+            entry = Entry(task.next_at, task.seq, task.key)
+            if task.next_at > task.since:
+                self._later.enter(entry)
+            else:
+                self._now.append(entry)
         elif task.state is State.WAITING and task.expires is not None:
-            heapq.heappush(self._expiring, (task.expires, task.key, task.seq))
+            self._expiring.enter(Entry(task.expires, task.seq, task.key))
 
     def clock_set_back(self, tasks: Iterable[Task], now: float) -> None:
         """Let pauses that began in what is the future now begin anew, instead of lasting until the clock is there."""
         for task in tasks:
             if task.state is State.RETRY and task.since > now:
-                heapq.heappush(self._later, (now + max(0.0, task.next_at - task.since), task.key, task.seq))
+                self._later.enter(Entry(now + max(0.0, task.next_at - task.since), task.seq, task.key))
 
     def next_due(self) -> float | None:
         """Epoch seconds at which the next waiting task becomes startable."""
-        return self._later[0][0] if self._later else None
+        moments = [entry.moment for entry in self._now]
+        if self._later.soonest is not None:
+            moments.append(self._later.soonest)
+        return min(moments, default=None)
 
     def next_expiry(self) -> float | None:
         """Epoch seconds at which the next question (perhaps one that is answered) expires."""
-        return self._expiring[0][0] if self._expiring else None
+        return self._expiring.soonest
 
     def expired(self, now: float, current: Callable[[str], Task | None]) -> Iterator[Task]:
         """Tasks whose question has expired; each is forgotten when the next one is asked for."""
-        while self._expiring and self._expiring[0][0] <= now:
-            _, key, seq = self._expiring[0]
-            task = current(key)
-            if task is not None and task.seq == seq:
-                yield task
-            heapq.heappop(self._expiring)
+        given = 0
+        try:
+            for entry in self._expiring.due(now):
+                task = current(entry.key)
+                if task is not None and task.seq == entry.seq:
+                    yield task
+                given += 1
+        finally:
+            self._expiring.drop(given)
 
     def waiting(self) -> bool:
         """Whether anything is startable now (perhaps stale)."""
@@ -62,13 +75,16 @@ class Dispatcher:
 
     def mature(self, now: float, current: Callable[[str], Task | None]) -> None:
         """Let tasks whose time has come join the order."""
-        while self._later and self._later[0][0] <= now:
-            _, key, seq = heapq.heappop(self._later)
-            task = current(key)
-            if task is None or task.seq != seq or task.pin is None:
+        due = self._later.due(now)
+        self._later.drop(len(due))
+        early = [entry for entry in self._now if entry.moment > now]  # the clock was set back
+        for entry in (*due, *self._now):
+            task = current(entry.key)
+            if entry.moment > now or task is None or task.seq != entry.seq or task.pin is None:
                 continue
             rank = task.received - task.priority * self._ageing
-            heapq.heappush(self._due[task.pin.id], (rank, task.first_seq, key, seq))
+            heapq.heappush(self._due[task.pin.id], (rank, task.first_seq, entry.key, task.seq))
+        self._now = early
 
     def ready(self, current: Callable[[str], Task | None], full: Callable[[str], bool]) -> Iterator[Task]:
         """Tasks in starting order, each removed as it is given; recipes for which *full* says so are left waiting."""
@@ -86,6 +102,6 @@ class Dispatcher:
                 yield task
 
     @staticmethod
-    def _stale(entry: Entry, current: Callable[[str], Task | None]) -> bool:
+    def _stale(entry: Rank, current: Callable[[str], Task | None]) -> bool:
         task = current(entry[2])
         return task is None or task.seq != entry[3]

@@ -10,7 +10,6 @@ from msgspec import Struct
 from deskhand.core.log import Log
 from deskhand.core.state import ASKING, State
 from deskhand.core.task import Task
-from deskhand.engine.dispatcher import Dispatcher
 from deskhand.engine.ledger import Change, Ledger
 from deskhand.engine.placement import Placement
 from deskhand.engine.runs import Runs
@@ -18,6 +17,8 @@ from deskhand.store.files import FsyncError
 from deskhand.store.seen import Seen
 
 TROUBLE = frozenset({State.FAILED, State.QUARANTINED, State.LOST})
+PASSING = frozenset({State.RECEIVED, State.READY, State.APPROVED, State.STARTED})
+"""States on the way to the next one: told to whoever debugs."""
 RECENT = 10
 """Finished tasks that are remembered for the status note."""
 
@@ -39,7 +40,6 @@ class Effects:
         self,
         ledger: Ledger,
         placement: Placement,
-        dispatcher: Dispatcher,
         runs: Runs,
         seen: Seen,
         log: Log,
@@ -47,7 +47,6 @@ class Effects:
     ) -> None:
         self._ledger = ledger
         self._placement = placement
-        self._dispatcher = dispatcher
         self._runs = runs
         self._seen = seen
         self._log = log
@@ -66,15 +65,23 @@ class Effects:
         completed = []
         for change in changes:
             self._tell(change)
-            self.place(change)
             task = change.after
-            if change.attempt or task.undelivered:
-                self._set_off(task)
+            if not (change.attempt and self._kept_at_once(task)):
+                self.place(change)
+                if change.attempt or task.undelivered:
+                    self._set_off(task)
             if task.state is State.COMPLETED and (change.before is None or change.before.state is not State.COMPLETED):
                 completed.append((task.input_sha256, task.key))
-            self._dispatcher.add(task)
+        self._placement.tidy()
         if completed:
             self._seen.add(completed)
+
+    def _kept_at_once(self, task: Task) -> bool:
+        """Make an attempt that takes no time and changes nothing now: its files are placed once, when it is over."""
+        accepted = self._placement.staged(task.key)
+        if accepted is None or task.state is not State.STARTED:
+            return False
+        return self._runs.keep(task, accepted.task_file, accepted.payload)
 
     def _set_off(self, task: Task) -> None:
         """Start an attempt or a delivery, as soon as the files are where it looks for them."""
@@ -132,7 +139,8 @@ class Effects:
             return
         identifier = self._placement.identifier(task.key)
         recipe = "" if task.pin is None else task.pin.id
-        self._log.info(f"task {task.state}", task=identifier, recipe=recipe, reason=task.reason)
+        tell = self._log.debug if task.state in PASSING else self._log.info
+        tell(f"task {task.state}", task=identifier, recipe=recipe, reason=task.reason)
         ended = Ended(identifier, task.since, recipe, task.reason or "")
         if task.state in ASKING:
             self._notify("deskhand asks", f"{identifier} waits for your answer")

@@ -59,13 +59,15 @@ class Engine:
         """One batch.  StoreError is handled here (it waits); FsyncError and IntegrityError end the daemon."""
         now, mono = self._.clock.wall(), self._seconds()
         self._looked_at = now
+        self._.recipes.look_again()
         if not self._commit(mono):
             return
         self.time.check_clock(now, mono)
         self.time.rotate(mono)
         expiry = self._next_expiry()
         # An answer that nobody was told of may stand there: it is read before its question expires.
-        full, look = mono >= self._next_scan, self._.notice.take() or self._due(expiry, now)
+        full, (told, anything) = mono >= self._next_scan, self._.notice.take()
+        look = told or self._due(expiry, now)
         with self._bearing("reading answers"):  # first: whatever is asked now is on record, and stands in its folder
             if full or look or self._.gestures.unclear:
                 self._read_gestures(now, mono)
@@ -78,8 +80,9 @@ class Engine:
                 self._full_scan(now, mono)
             self._expire(now)
         with self._bearing("taking drops"):
-            if full or look or self._due(self._.intake.next_due(), self._seconds()):
-                self.arrivals.take_drops()
+            due = self._due(self._.intake.next_due(), self._seconds())
+            if full or look or due:
+                self.arrivals.take_drops(everywhere=full or anything or due)
             self.arrivals.receive(now)
         with self._bearing("recording results"):
             self._hear_workers(now, mono)
@@ -88,9 +91,15 @@ class Engine:
             if self.ledger.take_completed() or full:
                 self.arrivals.unblock(now)
         with self._bearing("starting tasks"):
+            self._order()
             if self._starts and self.ledger.book.paused != "all":
                 self._.starting.start_due(self._.runs.running(), now)
         self._commit(mono)
+
+    def _order(self) -> None:
+        """Let what may be started, now or later, or expires, take its place in the order."""
+        for task in self.ledger.written():
+            self._.dispatcher.add(task)
 
     @contextmanager
     def _bearing(self, what: str) -> Iterator[None]:
@@ -122,6 +131,7 @@ class Engine:
             self._stuck_until = 0.0
             self._.log.info("the audit log can be written again")
             self.apply_pause()
+        self._order()
         self._.effects.carry_out(changes)
         if self._.placement.behind:
             self._next_scan = min(self._next_scan, mono + RETRY_PAUSE)
@@ -136,6 +146,8 @@ class Engine:
         """Seconds until the next tick is due without anybody ringing: short pauses only, or infinite."""
         if self.ledger.dirty:
             return RETRY_PAUSE
+        if self._.runs.reported:
+            return 0.0
         mono = self._seconds()
         start = self._next_start()
         if start is not None and start <= self._.clock.wall():
@@ -251,7 +263,7 @@ class Engine:
 
     def go_on_delivering(self) -> None:
         """Deliver, at the next full scan, what an earlier run of the daemon completed and could not deliver."""
-        self._deliver_again = {key: 0.0 for key, task in self.ledger.tasks.items() if task.undelivered}
+        self._deliver_again = dict.fromkeys(self.ledger.tasks.keys_in({State.COMPLETED}), 0.0)
 
     def tidy(self) -> None:
         """Move completed tasks that are older than `keep_flat` into folders by day."""
@@ -284,9 +296,8 @@ class Engine:
     def ask_again(self) -> None:
         """Put every task of an adopted desk that could be started, and must not be repeated blindly, to a person."""
         now = self._.clock.wall()
-        for task in list(self.ledger.tasks.values()):
-            if task.state in STARTABLE:
-                self._.starting.ask_if_it_may_have_run(task, now)
+        for task in self.ledger.tasks.having(STARTABLE):
+            self._.starting.ask_if_it_may_have_run(task, now)
 
     def bless(self, draft: Draft) -> None:
         """Record a blessed recipe and use it from now on."""
@@ -294,7 +305,7 @@ class Engine:
         self._.recipes.refresh(self.ledger.book.pins)
         self._.intake.recipe_ids = self._.recipes.current.ids
         now = self._.clock.wall()
-        for task in [task for task in self.ledger.tasks.values() if task.state is State.PARKED]:
+        for task in list(self.ledger.tasks.having({State.PARKED})):
             self.arrivals.route(task, now)
 
     def coming(self, key: str) -> bool:
@@ -322,7 +333,7 @@ class Engine:
         """What only the living daemon knows, as plain data."""
         return {
             "paused": self.ledger.book.paused,
-            "states": counts(self.ledger.tasks.values()),
+            "states": counts(self.ledger.tasks),
             "running": sorted(self._.runs.keys()),
             "stalled": [visible(entry.name) for entry in self._.intake.stalled()],
             "watching": "scan only" if self._.watcher is None else self._.watcher.mode,

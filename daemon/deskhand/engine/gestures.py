@@ -7,14 +7,16 @@ effect and is reported once, with a hint.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections import defaultdict
+from collections.abc import Callable
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from deskhand.core.names import GESTURES, OWN_PARTS, Member, Part, gesture_hint, key_of, member
 from deskhand.core.record import Actor
 from deskhand.core.state import ASKING
 from deskhand.core.task import Task
+from deskhand.core.tasks import Tasks
 from deskhand.store.queue_folders import QueueFolders
 from deskhand.store.requests import Requests
 
@@ -70,31 +72,16 @@ class Foreign(Struct, frozen=True):
     name: str
 
 
+ANSWERS = GESTURES - {Part.REQUEST}
+
 Gesture = Answered | Edited | Deleted | Ignored | Foreign
-
-
-class _Standing(Struct):
-    """What stands in the folder under one id."""
-
-    key: str
-    parts: dict[str, Member] = field(default_factory=dict)
-    """Name -> what it is."""
-    question: bool = False
-    """The request, or an answer to it, is there."""
-    answered: bool = False
-    """There is a name that looks like an answer."""
-
-    def weigh(self) -> None:
-        """Find the two facts above anew, after *parts* changed."""
-        kinds = {part.part for part in self.parts.values()} & GESTURES
-        self.question, self.answered = bool(kinds), bool(kinds - {Part.REQUEST})
 
 
 class Gestures:
     """Reads ``approvals/`` when something changed there.
 
-    With thousands of questions waiting a look costs a listing and little more: names that were there before are
-    remembered as what they are, and only tasks with something remarkable are gone into.
+    With many questions waiting a look costs a listing and little more, and nothing is kept between two looks: names
+    that are as they should be are passed by, and only tasks with something remarkable are gone into.
     """
 
     def __init__(self, folders: QueueFolders, requests: Requests) -> None:
@@ -103,12 +90,6 @@ class Gestures:
         self._told: set[str] = set()
         self._unclear: dict[str, float] = {}
         self._seen = -1
-        self._names: set[str] = set()
-        self._strangers: dict[str, Member | None] = {}
-        self._standing: dict[str, _Standing] = {}
-        """By id."""
-        self._posing: list[str] = []
-        """Folders that are named like a request or an answer."""
 
     @property
     def unclear(self) -> bool:
@@ -119,66 +100,45 @@ class Gestures:
         """Whether the folder has changed since the last look, or something in it was not clear yet."""
         return self._folders.modified("approvals") != self._seen or self.unclear
 
-    def look(self, tasks: Mapping[str, Task], known: Callable[[str], bool], mono: float, now: float) -> list[Gesture]:
+    def look(self, tasks: Tasks, known: Callable[[str], bool], mono: float, now: float) -> list[Gesture]:
         """Read the folder.  *known*: whether a key is on record and not yet put away; *mono* is seconds of a clock
         that never goes back, *now* epoch seconds."""
         modified = self._folders.modified("approvals")
         self._seen = modified if settled(modified, now) else -1
-        self._list()
-        found: list[Gesture] = [Foreign(name) for name in self._posing]
-        for name, part in self._strangers.items():
-            found += self._strange(name, part, tasks)
-        asked = set()
-        for identifier, standing in self._standing.items():
-            task = tasks.get(standing.key)
-            if standing.question:
-                asked.add(standing.key)
-            if task is not None and task.state in ASKING and not standing.answered:
-                continue  # it waits, and nobody has said anything
-            if task is not None or not known(standing.key):
-                found += self._of_task(identifier, list(standing.parts.values()), task, mono)
-        found += [Deleted(key) for key, task in tasks.items() if key not in asked and task.state in ASKING]
-        self._told &= self._names
-        self._unclear = {name: since for name, since in self._unclear.items() if name in self._names}
+        found: list[Gesture] = []
+        unasked = dict.fromkeys(tasks.keys_in(ASKING))
+        remarkable: dict[str, list[Member]] = defaultdict(list)
+        remembered, there = {*self._told, *self._unclear}, set()
+        for name, is_folder in self._folders.kinds("approvals"):
+            if name in remembered:
+                there.add(name)
+            part = member(name)
+            if part is None or part.part is Part.UNKNOWN:
+                found += self._strange(name, part, tasks)
+            elif is_folder and part.part in GESTURES:
+                found.append(Foreign(name))
+            else:
+                key = key_of(part.id)
+                state = tasks.state(key)
+                if part.part in GESTURES:
+                    unasked.pop(key, None)
+                waits = state is not None and state in ASKING and part.part not in ANSWERS
+                if not waits and (state is not None or not known(key)):
+                    remarkable[part.id].append(part)
+        for parts in remarkable.values():
+            found += self._of_task(parts, tasks.get(key_of(parts[0].id)), mono)
+        found += map(Deleted, unasked)
+        for name in remembered - there:
+            self._told.discard(name)
+            self._unclear.pop(name, None)
         return found
 
     def again(self) -> None:
         """Let the next look happen although the folder does not change: something could not be done."""
         self._seen = -1
 
-    def _list(self) -> None:
-        """List the folder; only names that are new are taken apart."""
-        names, self._posing = set(), []
-        for name, is_folder in self._folders.kinds("approvals"):
-            part = member(name) if is_folder else None
-            if part is not None and part.part in GESTURES:
-                self._posing.append(name)
-            else:
-                names.add(name)
-        changed = set()
-        for name in self._names - names:
-            if name in self._strangers:
-                del self._strangers[name]
-            elif (part := member(name)) is not None:
-                del self._standing[part.id].parts[name]
-                changed.add(part.id)
-        for name in names - self._names:
-            part = member(name)
-            if part is None or part.part is Part.UNKNOWN:
-                self._strangers[name] = part
-            else:
-                standing = self._standing.setdefault(part.id, _Standing(key_of(part.id)))
-                standing.parts[name] = part
-                changed.add(part.id)
-        for identifier in changed:
-            if self._standing[identifier].parts:
-                self._standing[identifier].weigh()
-            else:
-                del self._standing[identifier]
-        self._names = names
-
-    def _of_task(self, identifier: str, parts: list[Member], task: Task | None, mono: float) -> list[Gesture]:
-        answers = {part.part: part.name for part in parts if part.part in GESTURES and part.part is not Part.REQUEST}
+    def _of_task(self, parts: list[Member], task: Task | None, mono: float) -> list[Gesture]:
+        answers = {part.part: part.name for part in parts if part.part in ANSWERS}
         if task is None:
             own = [Foreign(part.name) for part in parts if part.part in OWN_PARTS or part.part is Part.REQUEST]
             return [
@@ -214,7 +174,7 @@ class Gestures:
         actor = Actor(kind="person", via="rename", uid=self._requests.owner(name))
         return Answered(task.key, verdict, task.digest or "", actor)
 
-    def _strange(self, name: str, part: Member | None, tasks: Mapping[str, Task]) -> list[Gesture]:
+    def _strange(self, name: str, part: Member | None, tasks: Tasks) -> list[Gesture]:
         hint = gesture_hint(name)
         task = tasks.get(key_of(part.id)) if part is not None else None
         if part is not None and task is not None and name.startswith(f"{part.id}.{Part.TASK}."):

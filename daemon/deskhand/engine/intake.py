@@ -1,32 +1,28 @@
-"""The intake: from names in inboxes to accepted tasks, noticed by scans, taken by a few threads.
+"""The intake: from names in inboxes to accepted tasks, noticed by scans, taken at once or by a few threads.
 
-Rules: scans and verdicts belong to the deciding thread and are cheap; claiming, hashing and syncing belong to the
-threads.  A name that was handed out is not handed out again until its outcome is known, so no drop is taken twice.
-What is copied is removed from the inbox only after :meth:`Intake.release` says that its task is on record; until then,
-and for ever if that is impossible, it is recognised and skipped.  Trouble with the desk (no space) stops the intake for
-a while, not the daemon; an fsync that failed is raised by the next call and ends it.
+Rules: scans and verdicts belong to the deciding thread and are cheap; who claims, hashes and syncs a batch is for
+``engine.takers`` to say.  A name that was handed out is not handed out again until its outcome is known, so no drop is
+taken twice.  What is copied is removed from the inbox only after :meth:`Intake.release` says that its task is on
+record; until then, and for ever if that is impossible, it is recognised and skipped.  Trouble with the desk (no space)
+stops the intake for a while, not the daemon; an fsync that failed is raised by the next call and ends it.
 
 It writes nothing to the log, starts nothing and never makes an inbox.
 """
 
 from __future__ import annotations
 
-import queue
 from collections.abc import Callable, Collection, Container, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from itertools import islice
-from pathlib import Path
 from typing import assert_never
-
-from msgspec import Struct
 
 from deskhand.core.clock import Clock
 from deskhand.core.settings import Settings
+from deskhand.core.settle import Kind
 from deskhand.engine.hold import Hold
 from deskhand.engine.intake_facts import InboxChange, Refused, ScanResult, StalledDrop, Taken
-from deskhand.engine.listing import Listing, Name
-from deskhand.engine.on_record import CANNOT_REMOVE, OnRecord
+from deskhand.engine.listing import FEW, Listing, Name
+from deskhand.engine.on_record import CANNOT_REMOVE, KEPT, OnRecord
+from deskhand.engine.takers import Removal, Takers, is_small
 from deskhand.engine.taking import Done, Taking, Work
 from deskhand.engine.waiting import Ready, Waiting
 from deskhand.store import dropped, sources
@@ -37,23 +33,16 @@ from deskhand.store.files import Files
 from deskhand.store.observe import check, unfinished_downloads
 from deskhand.store.recover import recover
 from deskhand.store.sources import Removed
+from deskhand.store.together import Together
 
 BATCH = 256
 """Drops per batch at most: they share their folder syncs."""
-STRETCH = 5000
+LARGE_BATCH = 16
+"""The same for those that take their time: the threads share them."""
+STRETCH = 512
 """Names looked at per scan and inbox."""
 STRAY_PAUSE = 30.0
 """Seconds until a claimed drop that failed is tried again."""
-
-
-class Removal(Struct, frozen=True):
-    """What became of a copied source."""
-
-    accepted: Accepted
-    outcome: Removed
-
-
-Result = Future[Done] | Future[Removal]
 
 
 class Intake:
@@ -70,6 +59,7 @@ class Intake:
         on_ready: Callable[[], None],
         *,
         known: Callable[[str], bool] = lambda key: False,
+        on_record: OnRecord | None = None,
     ) -> None:
         """*known*: whether a short id is on record; called in the threads.  ConfigError for an inbox that is a link."""
         self.warnings = check(desk, settings.inboxes)
@@ -78,23 +68,19 @@ class Intake:
         self._settings = settings
         self._files = files
         self._clock = clock
-        self._on_ready = on_ready
-        self._taking = Taking(desk, files, clock, choose, Ids(known))
         rules = settings.intake
         self._listings = [Listing(desk, inbox, rules.ignore, rules.max_files) for inbox in settings.inboxes]
         self._polled = {inbox.name for inbox in settings.inboxes if inbox.poll}
         self._waiting = Waiting(rules)
         self._hold = Hold()
-        self._pool = ThreadPoolExecutor(max(1, rules.threads), thread_name_prefix="intake")
-        # A mount that is away can keep a thread for minutes; it must not be one of those that take local drops.
-        self._remote = ThreadPoolExecutor(1, thread_name_prefix="intake-poll")
-        self._results: queue.SimpleQueue[Result] = queue.SimpleQueue()
-        self._running = 0
+        self._together = Together.open(files, desk.queue)
+        taking = Taking(desk, files, clock, choose, Ids(known), self._together)
+        self._takers = Takers(taking, max(1, rules.threads), on_ready)
         self._done: list[Accepted] = []
         self._strays: list[Claimed] = []
         self._strays_due = 0.0
         self._dropped: set[str] = set()
-        self.on_record = OnRecord()
+        self.on_record = on_record or OnRecord()
         self._paused = False
         self._scanned = False
 
@@ -104,25 +90,23 @@ class Intake:
         """Before the first scan: take up what a crash left in staging.  *known*: short ids on record."""
         roots = {listing.inbox.name: listing.root for listing in self._listings}
         found = recover(self._files, self._desk, known, roots)
-        self._done.extend(found.accepted)
         self._strays.extend(found.claimed)
-        for one in found.accepted:
-            if one.source_to_unlink is not None:
-                task = one.task_file
-                self._waiting.taken((task.inbox, task.route, task.original_name), task.source)
         for drop in found.claimed:
             if drop.source_path is not None:
                 self._waiting.taken((drop.inbox, drop.route, drop.name), drop.source)
         for path in found.left:
             self._waiting.report(Refused(dropped.INBOX, path.name, "neither a file nor a folder, in staging", 0))
 
-    def scan(self, moved: Collection[Path] = frozenset()) -> ScanResult:
-        """Look at the inboxes once and hand out what is finished.  *moved*: paths that a rename put there."""
+    def scan(self, moved: Collection[str] = frozenset(), *, everywhere: bool = True) -> ScanResult:
+        """Look at the inboxes once and hand out what is finished.
+
+        *moved*: paths that a rename put there; unless *everywhere*, a few of them are all that is looked at.
+        """
         now = self._now()
         self._absorb()
         if self._paused:
             return ScanResult(0, len(self._waiting), complete=False, changes=self._changes())
-        ready = self._look(moved, now)
+        ready = self._look(moved, now, everywhere=everywhere or not 0 < len(moved) <= FEW)
         left = [name for name in dropped.waiting(self._desk) if name not in self._dropped]
         count = self._hand_out(ready, left, now)
         local = [listing for listing in self._listings if not listing.inbox.poll]
@@ -142,8 +126,7 @@ class Intake:
             if one.source_to_unlink is not None:
                 task = one.task_file
                 self.on_record.add((Taken(task.inbox, task.source, task.input_sha256),))
-                pool = self._remote if task.inbox in self._polled else self._pool
-                self._follow(pool.submit(self._remove, one))
+                self._takers.remove(self._remove, one, remote=task.inbox in self._polled)
 
     def next_due(self) -> float | None:
         """When the next scan has something to do (monotonic seconds); None when only a change can bring something."""
@@ -196,7 +179,7 @@ class Intake:
     def under_way(self) -> bool:
         """Whether threads are at work or what they finished was not collected."""
         self._absorb()
-        return bool(self._running or self._done or self._waiting.in_flight)
+        return bool(self._takers.running or self._done or self._waiting.in_flight)
 
     @property
     def polling(self) -> bool:
@@ -206,8 +189,8 @@ class Intake:
     def close(self) -> None:
         """Finish what is under way and end the threads; what they still claim is found at the next start."""
         self._paused = True
-        self._remote.shutdown(wait=False, cancel_futures=True)
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._takers.close()
+        self._together.close()
 
     # -- looking -----------------------------------------------------------------------------------------------
 
@@ -218,19 +201,19 @@ class Intake:
     def _full(self) -> bool:
         return len(self._waiting.in_flight) >= BATCH * 2 * max(1, self._settings.intake.threads)
 
-    def _look(self, moved: Collection[Path], now: float) -> list[Ready]:
+    def _look(self, moved: Collection[str], now: float, *, everywhere: bool) -> list[Ready]:
         ready: list[Ready] = []
         downloads: dict[tuple[str, str | None], frozenset[str]] = {}
         for listing in self._listings:
             if listing.inbox.poll:
                 names = self._poll(listing, now)
             else:
-                # What was just moved in is found by name, however long the listing is.
-                for path in islice(moved, STRETCH):
-                    name = listing.find(path, self.recipe_ids)
-                    if name is not None:
-                        ready += self._consider(listing, name, downloads, now, moved_in=True)
-                names = listing.stretch(self.recipe_ids, 0 if self._full else STRETCH)
+                listing.heard(moved)
+                names = listing.by_name(self.recipe_ids)
+                if everywhere or listing.under_way:
+                    names += listing.stretch(self.recipe_ids, 0 if self._full else STRETCH)
+                else:
+                    listing.complete = False
             for name in names:
                 ready += self._consider(listing, name, downloads, now)
             if listing.complete:
@@ -247,8 +230,6 @@ class Intake:
         name: Name,
         downloads: dict[tuple[str, str | None], frozenset[str]],
         now: float,
-        *,
-        moved_in: bool = False,
     ) -> list[Ready]:
         place = name.place
 
@@ -259,6 +240,7 @@ class Intake:
             return downloads[folder]
 
         look = partial(listing.seen, name)
+        moved_in = listing.moved_in(place)
         found = self._waiting.consider(place, name.entry, look, beside, now, listing.sweep, moved_in=moved_in)
         return [] if found is None else [found]
 
@@ -268,8 +250,7 @@ class Intake:
         listing.complete = False
         if listing.future is None and now >= listing.due:
             listing.due = now + self._settings.scan_interval
-            listing.future = self._remote.submit(listing.poll, tuple(self.recipe_ids))
-            listing.future.add_done_callback(lambda _: self._on_ready())
+            listing.future = self._takers.poll(listing.poll, tuple(self.recipe_ids))
         return []
 
     # -- handing out -------------------------------------------------------------------------------------------
@@ -282,65 +263,49 @@ class Intake:
             ready, left = ready[:1], [] if ready else left[:1]
         if self._strays and now >= self._strays_due:
             strays, self._strays = tuple(self._strays), []
-            self._submit_batch(self._pool, Work(claimed=strays))
+            self._takers.take(Work(claimed=strays))
         kept = [one for one in ready if not self._leftover(one)]
-        for poll in (False, True):
-            part = [one for one in kept if one.place.copy_only is poll]
-            pool, threads = (self._remote, 1) if poll else (self._pool, max(1, self._settings.intake.threads))
-            size = min(BATCH, max(16, -(-len(part) // threads)))
+        remote = [one for one in kept if one.place.copy_only]
+        small = [one for one in kept if is_small(one)]
+        large = [one for one in kept if not (one.place.copy_only or is_small(one))]
+        for part, size in ((small, BATCH), (large, LARGE_BATCH), (remote, BATCH)):
             for start in range(0, len(part), size):
                 batch = tuple(part[start : start + size])
                 for one in batch:
                     self._waiting.started(one.place)
-                self._submit_batch(pool, Work(batch))
+                self._takers.take(Work(batch), remote=part is remote)
         for start in range(0, len(left), BATCH):
             names = tuple(left[start : start + BATCH])
             self._dropped.update(names)
-            self._submit_batch(self._pool, Work(dropped=names))
+            self._takers.take(Work(dropped=names))
         return len(kept) + len(left)
 
     def _leftover(self, ready: Ready) -> bool:
         """Whether its task is on record already, and only the removal of the source was cut off."""
         place = ready.place
-        source, outcome = self.on_record.remove(self._files, place.path, source_of(ready.candidate.seen))
-        if outcome is Removed.STUCK:
-            self._waiting.taken(place.key, source)
-            self._waiting.report(Refused(place.inbox, place.name, CANNOT_REMOVE, source.bytes))
+        if not self.on_record.any:
+            return False
+        seen = source_of(ready.candidate.seen)
+        folder = ready.candidate.seen.kind is Kind.FOLDER
+        outcome = self.on_record.remove(self._files, place.path, seen, folder=folder)
+        if outcome in KEPT:
+            self._waiting.taken(place.key, seen)
+            self._waiting.report(Refused(place.inbox, place.name, KEPT[outcome], seen.bytes))
         elif outcome is Removed.GONE:
             self._waiting.gone(place.key)
         return outcome is not Removed.REPLACED
-
-    def _submit_batch(self, pool: ThreadPoolExecutor, work: Work) -> None:
-        self._follow(pool.submit(self._taking.take, work))
-
-    def _follow(self, future: Future[Done] | Future[Removal]) -> None:
-        self._running += 1
-        future.add_done_callback(self._finished)
-
-    def _finished(self, future: Result) -> None:
-        """Called in a thread of the intake."""
-        self._results.put(future)
-        self._on_ready()
 
     def _remove(self, accepted: Accepted) -> Removal:
         """Called in a thread of the intake."""
         path, task = accepted.source_to_unlink, accepted.task_file
         if path is None:
             return Removal(accepted, Removed.GONE)
-        return Removal(accepted, sources.remove(self._files, path, task.source, task.input_sha256))
+        return Removal(accepted, sources.remove(self._files, path, task.source, task.input_sha256, lambda: task.files))
 
     # -- hearing back ------------------------------------------------------------------------------------------
 
     def _absorb(self) -> None:
-        while True:
-            try:
-                future = self._results.get_nowait()
-            except queue.Empty:
-                return
-            self._running -= 1
-            if future.cancelled():
-                continue
-            result = future.result()
+        for result in self._takers.results():
             if isinstance(result, Removal):
                 self._removed(result)
             else:

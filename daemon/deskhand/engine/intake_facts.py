@@ -14,7 +14,7 @@ EVERY_INBOX = "*"
 """In place of an inbox's name when the desk as a whole is concerned."""
 
 
-class Taken(Struct, frozen=True):
+class Taken(Struct, frozen=True, forbid_unknown_fields=True):
     """A drop that is on record."""
 
     inbox: str

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from itertools import chain
 from typing import Any
 
 import msgspec
 from msgspec import Struct, field
 
+from deskhand.core.compatibility import NEWER
 from deskhand.core.event import Event
 from deskhand.core.names import is_key
 from deskhand.core.recipe import Pin
@@ -16,18 +18,22 @@ from deskhand.core.replay import TARGETS, apply, stamp_task
 from deskhand.core.state import State
 from deskhand.core.step import Decision, step
 from deskhand.core.task import Source, Task
+from deskhand.core.tasks import Tasks
 from deskhand.engine.intake_facts import Taken
+from deskhand.errors import IntegrityError
 from deskhand.store.audit_log import AuditLog
 
 LABELS_KEPT = 100_000
 OUTCOMES_KEPT = 10_000
+REPLAY_MAX = 25_000
+"""Records after which the log goes on in a new file with a snapshot: a start replays no more than these."""
+REPLAY_SHARE = 2
+"""Records for each unfinished task that are waited for when there are many: a snapshot has all of them."""
 
 
-class Book(Struct):
-    """What the log says, folded up: also the snapshot from which the next day's log is replayed."""
+class Facts(Struct):
+    """What the log says beside its unfinished tasks, folded up."""
 
-    tasks: dict[str, Task] = field(default_factory=dict)
-    """Key -> every task that is unfinished or undelivered."""
     labels: dict[str, str] = field(default_factory=dict)
     """Hash of a drop's `key:` -> the final state of the last task that carried it."""
     pins: list[Pin] = field(default_factory=list)
@@ -40,6 +46,37 @@ class Book(Struct):
     """Key -> a drop that was copied and whose original, as far as is known, is not removed: never taken again."""
     clock_unconfirmed: bool = False
     """The clock jumped over a day; nothing expires until a person confirms."""
+
+
+class Snapshot(Facts, forbid_unknown_fields=True):
+    """A file to replay the log from; its tasks are taken apart one by one."""
+
+    tasks: dict[str, msgspec.Raw] = field(default_factory=dict)
+
+
+class Book(Facts):
+    """What the log says, folded up."""
+
+    tasks: Tasks = field(default_factory=Tasks)
+    """Key -> every task that is unfinished or undelivered."""
+
+    @classmethod
+    def read(cls, snapshot: bytes) -> Book:
+        """What :meth:`snapshot` wrote; MsgspecError when it is something else."""
+        found = _SNAPSHOT.decode(snapshot)
+        book = cls(**{name: getattr(found, name) for name in Facts.__struct_fields__})
+        for key in list(found.tasks):
+            book.tasks[key] = _TASK.decode(found.tasks.pop(key))
+        return book
+
+    def snapshot(self) -> bytes:
+        """Everything, as JSON: what the next file of the log is replayed from."""
+        data = bytearray(msgspec.json.encode({name: getattr(self, name) for name in Facts.__struct_fields__}))
+        data[-1:] = b',"tasks":{'
+        for number, task in enumerate(self.tasks.values()):
+            data += b'%b"%b":%b' % (b"," if number else b"", task.key.encode(), msgspec.json.encode(task))
+        data += b"}}"
+        return bytes(data)
 
     def take(self, record: Record) -> tuple[Task | None, Task] | None:
         """Fold one record in; for a task record, the task before and after."""
@@ -79,6 +116,9 @@ class Book(Struct):
         return before, after
 
 
+_SNAPSHOT, _TASK = msgspec.json.Decoder(Snapshot), msgspec.json.Decoder(Task)
+
+
 def taken(received: Mapping[str, Any]) -> Taken:
     """What a `task.received` says of the drop."""
     source = msgspec.convert(received["source"], Source)
@@ -102,9 +142,10 @@ class Ledger:
         self._log = log
         self._history = history
         self._changes: dict[str, Change] = {}
+        self._written: dict[str, Task] = {}
         self._dirty = False
         snapshot, records = log.replay()
-        self.book = Book() if snapshot is None else msgspec.json.decode(snapshot, type=Book)
+        self.book = Book() if snapshot is None else _book(snapshot)
         self.ended: dict[str, Task] = {}
         """Key -> finished task whose files are not yet moved."""
         self.blocked: set[str] = set()
@@ -112,15 +153,21 @@ class Ledger:
         self._completed = False
         self.outcomes: dict[str, str] = {}
         """Key -> final state of the tasks that ended in this run of the daemon, the last 10,000."""
-        self.sources: list[Taken] = list(self.book.unremoved.values())
-        """Drops received since the last snapshot, or unremoved before it: some may still stand in an inbox."""
+        unremoved = list(self.book.unremoved.values())
         for record in records:
             moved = self.book.take(record)
-            if record.type == "task.received":
-                self.sources.append(taken(record.fields))
             if moved is not None and moved[1].terminal:
                 self.ended[moved[1].key] = moved[1]
-        self.blocked.update(key for key, task in self.tasks.items() if task.state is State.BLOCKED)
+        self.sources: Iterator[Taken] = chain(unremoved, self._received())
+        """Copied drops, received since the last snapshot or unremoved before it: some may still stand in an inbox.  To
+        be read once, at the start."""
+        self.blocked.update(self.tasks.keys_in({State.BLOCKED}))
+
+    def _received(self) -> Iterator[Taken]:
+        """Read in a pass of their own: among the tasks that stay they would leave holes in memory."""
+        for record in self._log.replay(b'"type":"task.received"')[1]:
+            if record.fields.get("copied"):  # what was moved can only stand there because somebody dropped it again
+                yield taken(record.fields)
 
     @property
     def log(self) -> AuditLog:
@@ -128,7 +175,7 @@ class Ledger:
         return self._log
 
     @property
-    def tasks(self) -> dict[str, Task]:
+    def tasks(self) -> Tasks:
         """Key -> unfinished or undelivered task."""
         return self.book.tasks
 
@@ -166,6 +213,7 @@ class Ledger:
         first = before if earlier is None else earlier.before
         started = draft.type == "task.started" or (earlier is not None and earlier.attempt)
         self._changes[key] = Change(first, after, started)
+        self._written[key] = after
         if after.state is State.BLOCKED:
             self.blocked.add(key)
         else:
@@ -196,19 +244,36 @@ class Ledger:
         self._changes.clear()
         return changes
 
+    def written(self) -> Iterable[Task]:
+        """The tasks that something was decided about since the last call, as they are now."""
+        written, self._written = self._written, {}
+        return written.values()
+
     def take_completed(self) -> bool:
         """Whether a task was completed since the last call: what waited for it may go on."""
         completed, self._completed = self._completed, False
         return completed
 
+    def rotation_due(self) -> bool:
+        """Whether the day is over, or a start would have too much to replay."""
+        most = max(REPLAY_MAX, REPLAY_SHARE * len(self.book.tasks))
+        return self._log.rotation_due() or self._log.records >= most
+
     def rotate(self, unremoved: Container[Taken]) -> None:
-        """Begin a new day, with the unfinished tasks as its snapshot.  *unremoved*: copied drops not to forget."""
+        """Begin a new file of the log, with a snapshot of the unfinished tasks.
+
+        *unremoved*: copied drops not to forget.
+        """
         self.book.unremoved = {key: one for key, one in self.book.unremoved.items() if one in unremoved}
-        self._log.rotate(msgspec.json.encode(self.book), unfinished=len(self.book.tasks))
+        self._log.rotate(self.book.snapshot(), unfinished=len(self.book.tasks))
+
+    def copied(self, drop: Taken) -> str | None:
+        """Key of the task that *drop* was copied for; None when there is none or its original is long gone."""
+        return next((key for key, one in self.book.unremoved.items() if one == drop), None)
 
     def label_state(self, label: str) -> str | None:
         """Final state of the last task with this label; `unfinished` while one is under way; None if unknown."""
-        if any(task.label == label and not task.terminal for task in self.tasks.values()):
+        if self.tasks.labelled(label):
             return "unfinished"
         return self.book.labels.get(label)
 
@@ -222,9 +287,14 @@ class Ledger:
         return last
 
 
-def counts(tasks: Iterable[Task]) -> dict[str, int]:
+def _book(snapshot: bytes) -> Book:
+    try:
+        return Book.read(snapshot)
+    except msgspec.MsgspecError as error:
+        cause = f"the snapshot of unfinished tasks was made by a newer deskhand: {error}"
+        raise IntegrityError("replay the audit log", cause, hint=NEWER) from error
+
+
+def counts(tasks: Tasks) -> dict[str, int]:
     """How many tasks are in each state."""
-    result: dict[str, int] = {}
-    for task in tasks:
-        result[task.state] = result.get(task.state, 0) + 1
-    return result
+    return {state: count for state, count in tasks.counts.items() if count}

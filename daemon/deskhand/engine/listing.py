@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import Future
 from itertools import islice
 from pathlib import Path
@@ -20,11 +20,13 @@ from msgspec import Struct
 from deskhand.core.settings import Inbox
 from deskhand.core.settle import Kind, Observation
 from deskhand.engine.intake_facts import InboxChange
-from deskhand.store.claim import Place
 from deskhand.store.desk import Desk
 from deskhand.store.folder import Entry
 from deskhand.store.observe import Names, find, location, look, observe
+from deskhand.store.place import Place
 
+FEW = 32
+"""Paths that are looked for by name; more are met in the listing, which then is no slower."""
 POLL_MAX = 20_000
 """Names of a polled inbox looked at per poll."""
 
@@ -54,18 +56,36 @@ class Listing:
         self.device: int | None = None
         """Device of the inbox when it was last listed: another one when a share is away."""
         self._names = Names(inbox, ignore)
+        self._prefix = f"{self.root}{os.sep}"
+        self._moved: dict[str, int] = {}
+        """Where renames put something -> number of the listing under way when that was heard."""
         self._max_files = max_files
-        self._stream: Iterator[tuple[Place, Entry]] | None = None
+        self._stream: Iterator[tuple[Place, Entry] | None] | None = None
         self._trouble: str | None = None
         self._changes: list[InboxChange] = []
 
-    def find(self, path: Path, recipes: Collection[str]) -> Name | None:
-        """The drop at *path*, if it is in this inbox."""
-        found = find(self.inbox, self.root, recipes, self._names, path)
-        return None if found is None else Name(*found)
+    def heard(self, moved: Iterable[str]) -> None:
+        """Renames put something at these paths."""
+        for path in moved:
+            if path.startswith(self._prefix):
+                self._moved[path] = self.sweep
+
+    def by_name(self, recipes: Collection[str]) -> list[Name]:
+        """What was just moved in, if it is little: found however long the listing is."""
+        if not 0 < len(self._moved) <= FEW:
+            return []
+        found = [find(self.inbox, self.root, recipes, self._names, Path(path)) for path in self._moved]
+        names = [Name(*one) for one in found if one is not None]
+        there = {os.path.join(self.root, name.place.route or "", name.place.name) for name in names}
+        self._moved = {path: sweep for path, sweep in self._moved.items() if path in there}
+        return names
+
+    def moved_in(self, place: Place) -> bool:
+        """Whether a rename put this drop there; told once."""
+        return bool(self._moved) and self._moved.pop(str(place.path), None) is not None
 
     def stretch(self, recipes: Collection[str], budget: int) -> list[Name]:
-        """The next names, at most *budget*.  `complete` and `sweep` say where the listing stands."""
+        """What can be a drop among the next *budget* names.  `complete` and `sweep` say where the listing stands."""
         self.complete = False
         if budget == 0:
             return []
@@ -73,21 +93,22 @@ class Listing:
             self._stream = observe(self.inbox, self.root, recipes, self._names)
             self.device = _device(self.root)
         try:
-            names = [Name(*found) for found in islice(self._stream, budget)]
+            found = list(islice(self._stream, budget))
         except OSError as error:
             self._failed(error)
             return []
         self._works()
-        if len(names) < budget:
+        if len(found) < budget:
             self._stream = None
             self.complete = True
-        return names
+        return [Name(*one) for one in found if one is not None]
 
     def poll(self, recipes: Collection[str]) -> list[Name]:
         """List and observe everything; called in the polling thread.  OSError when the inbox cannot be read."""
         names = []
         self.device = _device(self.root)
-        for place, entry in islice(observe(self.inbox, self.root, recipes, self._names), POLL_MAX):
+        wanted = (one for one in observe(self.inbox, self.root, recipes, self._names) if one is not None)
+        for place, entry in islice(wanted, POLL_MAX):
             seen: Observation | OSError | None = None
             if entry.kind is Kind.FOLDER:
                 try:
@@ -119,6 +140,7 @@ class Listing:
 
     def next_sweep(self) -> None:
         """The complete listing was used up."""
+        self._moved = {path: sweep for path, sweep in self._moved.items() if sweep == self.sweep}
         self.sweep += 1
 
     def changes(self) -> list[InboxChange]:

@@ -14,6 +14,7 @@ from deskhand.core.names import member
 from deskhand.core.recipe import Pin
 from deskhand.core.record import DAEMON, Actor, Draft, Record
 from deskhand.core.state import LIVE_FOLDERS
+from deskhand.engine.ledger import Ledger
 from deskhand.errors import IntegrityError
 from deskhand.store.audit_log import AuditLog
 from deskhand.store.desk import Desk
@@ -58,12 +59,21 @@ def open_log(
         if adopt is None:
             log.close()
             raise IntegrityError("opening the desk", finding.sentence, path=desk.root, hint=ADOPT)
-        _record_adoption(log, finding, adopt, machine)
+        _adopt(log, finding, adopt, machine)
     adopted = {record.fields["recipe"]["id"] for record in beginning if record.type == "recipe.adopted"}
     if beginning and not adopted.issuperset(path.parent.name for path in starter_recipes()):
         _adopt_starter(log, recipes.starter(), adopted)
     log.attach(mirror)
     return log
+
+
+def _adopt(log: AuditLog, finding: Finding, actor: Actor, machine: str) -> None:
+    try:
+        Ledger(log, lambda key: ())  # what a newer deskhand wrote is refused, not adopted
+    except IntegrityError:
+        log.close()
+        raise
+    _record_adoption(log, finding, actor, machine)
 
 
 def _beginning(log: AuditLog) -> list[Record]:

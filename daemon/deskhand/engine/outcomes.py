@@ -50,7 +50,8 @@ class Outcomes:
             self._damaged(task, report.reason or "its files are not those on record", now)
             return
         recipe = self._recipe(task)
-        idempotent = recipe is not None and recipe.idempotent
+        # Keeping a file changes nothing, whatever the recipe says: doing it again is no second time.
+        idempotent = recipe is not None and (recipe.idempotent or recipe.kind == "keep")
         ask = None
         if report.result in ("cut", "drained") and not idempotent:
             try:
@@ -78,7 +79,7 @@ class Outcomes:
 
     def _recipe(self, task: Task) -> Recipe | None:
         try:
-            return None if task.pin is None else self._recipes.get(task.pin)
+            return None if task.pin is None else self._recipes.glance(task.pin)
         except DeskhandError as error:
             self._log.error("the recipe of a task is damaged", task=task.key, cause=error.sentence)
             return None

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
+from deskhand.core.dependency import Waits, in_words
 from deskhand.core.event import Ask, Route
 from deskhand.core.names import is_id, key_of
 from deskhand.core.recipe import Pin, Recipe
@@ -36,10 +37,10 @@ class Reception:
         recipes: Recipes,
         asking: Asking,
         choosing: Choosing,
-        seen: Callable[[str], str | None],
+        seen: Callable[[Collection[str]], Mapping[str, str]],
         salt: str,
     ) -> None:
-        """*seen*: key of the completed task that had an input with this hash; *salt*: the desk's secret."""
+        """*seen*: of these input hashes, the completed task that had each; *salt*: the desk's secret."""
         self._ledger = ledger
         self._recipes = recipes
         self._asking = asking
@@ -47,13 +48,17 @@ class Reception:
         self._seen = seen
         self._salt = salt
 
-    def receive(self, accepted: Accepted) -> Task:
+    def twins(self, batch: Iterable[Accepted]) -> Mapping[str, str]:
+        """Input hash -> key of the completed task that had the same bytes, for those that anything is in."""
+        return self._seen([one.task_file.input_sha256 for one in batch if one.task_file.input_bytes])
+
+    def receive(self, accepted: Accepted, twin: str | None) -> Task:
         """Record a drop as received.  One that no record can describe is received without what it says of itself,
         and with the reason for which :meth:`route` then quarantines it."""
         task_file = accepted.task_file
         fields = self._facts(accepted)
         try:
-            draft = Draft("task.received", {**fields, **self._wishes(task_file)})
+            draft = Draft("task.received", {**fields, **self._wishes(task_file, twin)})
             return self._ledger.receive(key_of(task_file.id), draft)
         except ValueError as error:
             reason = f"it cannot be put on record: {error}"[:MAX_REASON]
@@ -79,7 +84,7 @@ class Reception:
             **({} if accepted.source_to_unlink is None else {"copied": True}),
         }
 
-    def _wishes(self, task_file: TaskFile) -> dict[str, Any]:
+    def _wishes(self, task_file: TaskFile, twin: str | None) -> dict[str, Any]:
         """What it says of itself, and what is known of its bytes."""
         options = task_file.options
         optional = {
@@ -88,7 +93,7 @@ class Reception:
             "after": [self._dependency(entry) for entry in options.after] or None,
             "strict": True if options.approval == "required" else None,
             "parent": None if task_file.retry_of is None else key_of(task_file.retry_of),
-            "duplicate_of": self._seen(task_file.input_sha256) if task_file.input_bytes else None,
+            "duplicate_of": twin,
         }
         wishes = {name: value for name, value in optional.items() if value is not None}
         return {"priority": self._priority(task_file), **wishes}
@@ -109,7 +114,7 @@ class Reception:
         if pin is None:
             return None, "no recipe"
         try:
-            return self._recipes.get(pin), None
+            return self._recipes.glance(pin), None
         except DeskhandError as error:
             return None, f"{error.nameless}; {error.hint or 'bless it again'}"
 
@@ -128,6 +133,8 @@ class Reception:
         if problem is None:
             recipe, problem = self._recipe(pin)
         blocked = self.blocked(task)
+        if blocked and (ring := Waits([task, *(self._ledger.tasks[key] for key in self._ledger.blocked)]).circle(task)):
+            blocked = in_words(ring)
         ask = None
         if problem is None and recipe is not None and blocked is None:
             try:

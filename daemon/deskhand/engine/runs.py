@@ -1,7 +1,8 @@
 """Attempts and deliveries under way.
 
-A small pool prepares and finishes attempts (copying, hashing, syncing); what runs in between is a process of the
-spawner's, or nothing.  Reports are queued for the deciding thread, which is rung.  Nothing here decides.
+A small pool prepares and finishes attempts (copying, hashing, syncing); what is small and needs no sync is done on the
+deciding thread itself, because handing it over takes longer.  What runs in between is a process of the spawner's, or
+nothing.  Reports are queued for the deciding thread, which is rung.  Nothing here decides.
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
+from pathlib import Path
 
 from msgspec import Struct
 
-from deskhand.core.task import Task
+from deskhand.core.task import Task, TaskFile
 from deskhand.engine.outcome import Finished, Handed, Report
 from deskhand.engine.work import Job, Work
 from deskhand.errors import ConfigError, IntegrityError, RunError
@@ -42,6 +45,8 @@ class Runs:
         self._name = f"run-{id(self):x}"
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix=self._name)
         self._reports: queue.SimpleQueue[Report] = queue.SimpleQueue()
+        self._over: queue.SimpleQueue[tuple[Job, Ended]] = queue.SimpleQueue()
+        """Processes that have ended; what they left is still to be looked at."""
         self._running: dict[str, _Running] = {}
         self._delivering: set[str] = set()
         self._stopping: dict[str, Reason] = {}
@@ -49,6 +54,7 @@ class Runs:
         """Runs that are over and whose results the disk did not take yet."""
         self._fatal: FsyncError | None = None
         self._lock = threading.Lock()
+        self._closed = False
         self._patience: float | None = None
         """Seconds that :meth:`close` waits for the pool; None = as long as it takes."""
 
@@ -58,7 +64,16 @@ class Runs:
         """Make the attempt that was recorded."""
         job = Job(task, identifier)
         self._running[task.key] = _Running("" if task.pin is None else task.pin.id, job.attempt_key)
-        self._pool.submit(self._guarded, self._begin, job)
+        self._guarded(self._look, job)
+
+    def keep(self, task: Task, task_file: TaskFile, payload: Path) -> bool:
+        """Make the recorded attempt here and now if it only keeps a small file; False = it has to be started."""
+        finished = self._work.keep(task, task_file, payload)
+        if finished is None:
+            return False
+        self._running[task.key] = _Running("" if task.pin is None else task.pin.id, f"{task.key}-{task.attempt}")
+        self._report(finished)
+        return True
 
     def deliver(self, task: Task, identifier: str) -> None:
         """Put a completed task's results where its recipe says."""
@@ -86,6 +101,9 @@ class Runs:
         """
         if self._fatal is not None:
             raise self._fatal
+        for _ in range(self._over.qsize()):
+            job, ended = self._over.get_nowait()
+            self._guarded(partial(self._sum_up, ended=ended), job)
         for _ in range(self._reports.qsize()):
             yield self._reports.get_nowait()
 
@@ -118,6 +136,11 @@ class Runs:
         return frozenset(self._running)
 
     @property
+    def reported(self) -> bool:
+        """Whether there is something to hear."""
+        return not self._reports.empty()
+
+    @property
     def busy(self) -> bool:
         """Whether an attempt or a delivery is under way or not yet heard."""
         return bool(self._running or self._delivering) or not self._reports.empty()
@@ -128,11 +151,16 @@ class Runs:
 
     def close(self) -> None:
         """Kill what runs, and wait until every process is gone, and every thread unless told to hurry."""
+        self._closed = True
         self._spawner.close()
+        for _ in range(self._over.qsize()):
+            job, ended = self._over.get_nowait()
+            self._pool.submit(self._guarded, partial(self._finish, ended=ended), job)
         self._pool.shutdown(wait=self._patience is None, cancel_futures=self._patience is not None)
         end = time.monotonic() + (self._patience or 0.0)
         for thread in self._threads():
             thread.join(max(0.0, end - time.monotonic()))
+        self._spawner.close()  # a thread of the pool may have started it again just before
 
     @property
     def stuck(self) -> bool:
@@ -158,31 +186,52 @@ class Runs:
         except Exception as error:  # noqa: BLE001 - a defect in a handler must not take the pool's thread with it
             self._report(self._work.broken(job, error))
 
+    def _look(self, job: Job) -> None:
+        """Begin at once what is small, and let the pool begin the rest."""
+        if self._work.look(job):
+            self._begin(job)
+        else:
+            self._pool.submit(self._guarded, self._begin, job)
+
     def _begin(self, job: Job) -> None:
         attempt = self._work.begin(job)
         if attempt is None:
             self._finish(job, None)
             return
         with self._lock:
-            stopped = job.attempt_key in self._stopping
-        if stopped:
-            self._report(self._work.not_started(job, self._stopping[job.attempt_key]))
+            stopped = self._stopping.get(job.attempt_key)
+        if stopped is not None:
+            self._report(self._work.not_started(job, stopped))
             return
-        self._spawn(job, attempt)
+        if self._spawner.alive:
+            with suppress(RunError):  # it died this moment
+                self._spawn(job, attempt)
+                return
+        if not self._closed:  # starting one takes its time
+            self._pool.submit(self._guarded, partial(self._spawn, attempt=attempt, anew=True), job)
 
-    def _spawn(self, job: Job, attempt: Attempt) -> None:
+    def _spawn(self, job: Job, attempt: Attempt, *, anew: bool = False) -> None:
         def over(ended: Ended) -> None:
-            self._pool.submit(self._guarded, partial(self._finish, ended=ended), job)
+            self._over.put((job, ended))
+            self._ring()
 
-        try:
-            self._spawner.submit(attempt, over)
-        except RunError:
+        if anew:
+            if self._closed:
+                return  # nothing is heard any more; the next start finds an attempt that was cut off
             self._spawner.start()
-            self._spawner.submit(attempt, over)
+        self._spawner.submit(attempt, over)
         with self._lock:
             reason = self._stopping.get(job.attempt_key)
         if reason is not None:
             self._spawner.kill(job.attempt_key, reason)
+
+    def _sum_up(self, job: Job, ended: Ended) -> None:
+        """Report at once an attempt that left next to nothing, and let the pool look at the rest."""
+        report = self._work.finish_small(job, ended)
+        if report is None:
+            self._pool.submit(self._guarded, partial(self._finish, ended=ended), job)
+        else:
+            self._reports.put(report)
 
     def _finish(self, job: Job, ended: Ended | None) -> None:
         try:

@@ -18,7 +18,7 @@ from deskhand.engine.reception import facts, warnings
 from deskhand.errors import DeskhandError
 from deskhand.store.recipes import Recipes
 
-INLINE_BATCH = 64
+INLINE_BATCH = 512
 """Tasks of kinds that start no process which are begun together: they are over at once, and share one sync."""
 ADOPTED = "this desk was copied or restored; it may have run elsewhere since"
 
@@ -73,7 +73,9 @@ class Starting:
             return False
         try:
             recipe = self._recipe(task, now)
-            return recipe is not None and self._start(task, recipe, now)
+            if recipe is None:
+                return False
+            return self._start(task, recipe, now)
         except OSError:
             self._dispatcher.add(task)
             raise
@@ -82,7 +84,7 @@ class Starting:
         if task.pin is None:
             return None
         try:
-            return self._recipes.get(task.pin)
+            return self._recipes.glance(task.pin)
         except DeskhandError as error:
             hint = f"{error.nameless}; {error.hint or 'restore it, or bless it again'}, then: deskhand task retry"
             self._ledger.decide(task, Hold("parked", hint), now)

@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Container
 
 from deskhand.core.event import Damage
 from deskhand.core.log import Log
 from deskhand.core.names import Part, key_of, member
 from deskhand.core.record import Draft
+from deskhand.core.state import place_of
 from deskhand.engine.answers import Answers
 from deskhand.engine.gestures import settled
 from deskhand.engine.ledger import Ledger
@@ -34,20 +36,22 @@ class Strays:
 
     def look(self, running: Container[str], now: float) -> None:
         """Put right what people or programs moved, and report it."""
-        present: set[str] = set()
+        present: Counter[str] = Counter()  # of each task's files, by key: their names would take ten times the memory
         modified = {folder: self._folders.modified(folder) for folder in (*WATCHED, "approvals")}
         if modified == self._seen:
             return
         self._seen = {}
         for folder in WATCHED:
-            for name in list(self._folders.names(folder)):
-                self._name(folder, name, present)
-        present.update(self._folders.names("approvals"))
+            strangers = [name for name in self._folders.names(folder) if not self._counted(folder, name, present)]
+            for name in strangers:
+                self._answers.foreign(folder, name, "no task of this desk has it")
+        for name in self._folders.names("approvals"):
+            self._counted("approvals", name, present)
         done = True
-        for task in list(self._ledger.tasks.values()):
-            own = self._placement.names(task.key)
-            if task.key not in running and (not own or any(name not in present for name in own)):
-                done &= self._try_to_repair(task.key, now)
+        for key in list(self._ledger.tasks):
+            count = self._placement.count(key)
+            if key not in running and (not count or present[key] != count):
+                done &= self._try_to_repair(key, now)
         if done and all(settled(moment, now) for moment in modified.values()):
             self._seen = modified
 
@@ -62,15 +66,20 @@ class Strays:
             return False
         return True
 
-    def _name(self, folder: str, name: str, present: set[str]) -> None:
+    def _counted(self, folder: str, name: str, present: Counter[str]) -> bool:
+        """Whether *name* may stand in *folder*; it counts when it is a file of a task that belongs there."""
         part = member(name)
-        task = self._ledger.tasks.get(key_of(part.id)) if part is not None else None
-        if part is not None and task is None and key_of(part.id) in self._ledger.ended:
-            return  # over, and on its way to its last folder
-        if part is None or task is None or part.part in (Part.UNKNOWN, Part.REQUEST):
-            self._answers.foreign(folder, name, "no task of this desk has it")
-        elif task.folder == folder:
-            present.add(name)
+        if part is None:
+            return False
+        key = key_of(part.id)
+        state = self._ledger.tasks.state(key)
+        if state is None:
+            return key in self._ledger.ended  # over, and on its way to its last folder
+        if part.part in (Part.UNKNOWN, Part.REQUEST):
+            return False
+        if folder == place_of(state) and self._placement.owns(key, name):
+            present[key] += 1
+        return True
 
     def _repair(self, key: str, now: float) -> None:
         task = self._ledger.tasks[key]

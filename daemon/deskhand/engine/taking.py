@@ -1,8 +1,8 @@
-"""What an intake thread does with a batch: claim, hash, describe, make durable.
+"""Taking a batch: claim, hash, describe, make durable.
 
-Rules: nothing here decides whether a drop is finished, and nothing is shared with other threads but the ids.  A drop
-that cannot be taken is an outcome; trouble with the desk itself (no space, too many open files) ends the batch early
-and is reported, with the rest of the batch untouched; an fsync that fails is raised.
+Rules: nothing here decides whether a drop is finished; it may be called from several threads, which share the ids and
+the way to sync.  A drop that cannot be taken is an outcome; trouble with the desk itself (no space, too many open
+files) ends the batch early and is reported, with the rest of the batch untouched; an fsync that fails is raised.
 """
 
 from __future__ import annotations
@@ -16,10 +16,12 @@ from deskhand.core.clock import Clock
 from deskhand.engine.waiting import Ready
 from deskhand.store import dropped
 from deskhand.store.accept import Accepted, Choice, Drop, Failed, Ids, accept
-from deskhand.store.claim import Batch, Claimed, Outcome, claim
+from deskhand.store.claim import Claimed, Outcome, claim
+from deskhand.store.claim_batch import Batch
 from deskhand.store.desk import Desk
 from deskhand.store.drop_file import DropFile
 from deskhand.store.files import Files, FsyncError
+from deskhand.store.together import Together
 
 json.Decoder(DropFile)  # known before there are threads; see core.task
 
@@ -52,12 +54,21 @@ class Done(Struct, frozen=True):
 class Taking:
     """Takes batches; one instance serves all threads."""
 
-    def __init__(self, desk: Desk, files: Files, clock: Clock, choose: Callable[[Drop], Choice], ids: Ids) -> None:
+    def __init__(
+        self,
+        desk: Desk,
+        files: Files,
+        clock: Clock,
+        choose: Callable[[Drop], Choice],
+        ids: Ids,
+        together: Together,
+    ) -> None:
         self._desk = desk
         self._files = files
         self._clock = clock
         self._choose = choose
         self._ids = ids
+        self._together = together
 
     def take(self, work: Work) -> Done:
         """Do *work*.  FsyncError, and whatever is a mistake in the program, is raised."""
@@ -76,7 +87,8 @@ class Taking:
             trouble = error
         claimed = [*work.claimed, *_claimed(outcomes), *_claimed(left)]
         accepted, failed = accept(
-            *(self._files, self._desk, claimed, self._choose, self._ids, self._clock.wall(), batch.sources)
+            *(self._files, self._desk, claimed, self._choose, self._ids, self._clock.wall(), self._together),
+            batch.sources,
         )
         batch.close()
         serious = next((one.error for one in failed if one.error.errno in DESK_TROUBLE), None)

@@ -1,4 +1,4 @@
-"""What the time brings: clock steps put on record, new days of the log, heartbeats."""
+"""What the time brings: clock steps put on record, new files of the log, heartbeats."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CLOCK_STEP = 5.0
 LARGE_STEP = 86_400.0
 """Seconds; after a larger jump nothing expires until a person confirms."""
 PAUSE = 60.0
-"""Seconds until a new day that could not be begun is tried again."""
+"""Seconds until a new file that could not be begun is tried again."""
 
 
 class Timekeeper:
@@ -38,12 +38,13 @@ class Timekeeper:
         self._wall, self._mono = now, mono
 
     def rotate(self, mono: float) -> None:
-        """Begin a new day, unless files of finished tasks still have to be moved: a snapshot forgets them.
+        """Begin a new file of the log when it is time.
 
-        What the disk refuses is tried again in a minute; the old day goes on meanwhile.
+        Not while files of finished tasks still have to be moved: a snapshot forgets them.
+        What the disk refuses is tried again in a minute; the old file is written on meanwhile.
         """
         ledger = self._.ledger
-        if not ledger.log.rotation_due() or self._.placement.behind or ledger.dirty or mono < self._next_try:
+        if not ledger.rotation_due() or self._.placement.behind or ledger.dirty or mono < self._next_try:
             return
         try:
             self._.folders.ensure()
@@ -53,7 +54,7 @@ class Timekeeper:
             raise
         except (StoreError, OSError) as error:
             self._next_try = mono + PAUSE
-            self._.log.warning("the log's new day cannot be begun yet", cause=str(error))
+            self._.log.warning("a new file of the log cannot be begun yet", cause=str(error))
 
     def heartbeat(self, uptime: float) -> None:
         """Put on record that the daemon is alive, *uptime* seconds after its start."""
@@ -62,6 +63,6 @@ class Timekeeper:
             "uptime_s": round(uptime),
             "unfinished": len(tasks),
             "running": len(self._.runs.keys()),
-            "waiting": counts(tasks.values()).get(State.WAITING, 0),
+            "waiting": counts(tasks).get(State.WAITING, 0),
         }
         self._.ledger.note(Draft("log.heartbeat", fields))

@@ -8,18 +8,21 @@ nothing: that is ``audit verify``.  A task whose files were removed is still the
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import cached_property
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
-from deskhand.core.names import key_of, member
+from deskhand.core.compatibility import NEWER, unknown
+from deskhand.core.dependency import Waits
+from deskhand.core.names import KEY_LENGTH, is_key, key_of, member
 from deskhand.core.record import Record, decode
 from deskhand.core.replay import IllegalMove, apply
-from deskhand.core.state import STATE_FOLDERS
+from deskhand.core.state import STATE_FOLDERS, State, place_of
 from deskhand.core.task import Task, TaskFile
+from deskhand.core.tasks import Tasks
 from deskhand.engine.ledger import Book
 from deskhand.errors import IntegrityError, StoreError
 from deskhand.store import audit_read, task_files
@@ -30,6 +33,7 @@ from deskhand.store.segments import Segment, batches, scan
 
 _OPERATION = "reading the audit log"
 _VERIFY = "deskhand audit verify names everything that is wrong"
+_TASK = b'"task":"'
 _DAEMON = ("daemon.started", "daemon.stopped")
 
 
@@ -54,6 +58,7 @@ class View:
         self.has_log = has_log
         self.daemon: Record | None = None
         """The last ``daemon.started`` or ``daemon.stopped`` in reach."""
+        self._folders: dict[Path, dict[str, Place]] = {}
         self.last_record: float | None = None
         """Epoch seconds of the newest record in reach."""
 
@@ -69,7 +74,7 @@ class View:
                 self.ended[moved[1].key] = moved[1]
 
     @property
-    def unfinished(self) -> dict[str, Task]:
+    def unfinished(self) -> Tasks:
         """Key -> task that is unfinished or undelivered."""
         return self.book.tasks
 
@@ -102,18 +107,57 @@ class View:
                 found[str(record.fields.get("task"))] = record.ts
         return found
 
+    def ended_since(self, moment: float, states: Collection[State]) -> list[Task]:
+        """The tasks that came to one of these ends at or after *moment* (epoch seconds), however far the view reaches.
+
+        Lines are looked at as text first: a day with 100,000 tasks is not folded up to find a few.
+        """
+        found: dict[str, Task | None] = {str(record.fields["task"]): None for record in self._ends(moment, states)}
+        if not found:
+            return []
+        wanted = {key.encode() for key in found}
+        for line in _lines(self.desk, moment):
+            at = line.find(_TASK) + len(_TASK)
+            if line[at : at + KEY_LENGTH] in wanted:
+                record = decode(line)
+                key = str(record.fields["task"])
+                before = found.get(key)
+                if before is not None or record.type == "task.received":
+                    found[key] = apply(before, record.type, record.fields, record.seq, record.ts)
+        # What was received earlier is looked for in the whole log.
+        tasks = (self.task(key) if task is None else task for key, task in found.items())
+        return [task for task in tasks if task is not None and task.state in states]
+
+    def count_ended(self, moment: float, state: State) -> int:
+        """How many tasks came to this end at or after *moment*, however far the view reaches."""
+        return sum(1 for _ in self._ends(moment, {state}))
+
+    def _ends(self, moment: float, states: Collection[State]) -> Iterator[Record]:
+        needles = [f'"type":"task.{state}"'.encode() for state in states]
+        for line in _lines(self.desk, moment):
+            if any(needle in line for needle in needles):
+                record = decode(line)
+                if record.ts >= moment:
+                    yield record
+
     # -- files -------------------------------------------------------------------------------------------------
 
     @cached_property
     def places(self) -> dict[str, Place]:
         """Key -> where its files are now, for everything in the state folders."""
         found: dict[str, Place] = {}
-        folders = [self.desk.accepted, *(self.desk.folder(name) for name in STATE_FOLDERS)]
-        for folder in folders:
-            for key, place in _in_folder(folder).items():
+        for folder in (self.desk.accepted, *(self.desk.folder(name) for name in STATE_FOLDERS)):
+            for key, place in self._standing(folder).items():
                 known = found.get(key)
                 if known is None or len(place.names) > len(known.names):
                     found[key] = place
+        return found
+
+    def _standing(self, folder: Path) -> dict[str, Place]:
+        """What stands in a folder; listed once, and only when it is asked for: some have 100,000 names."""
+        found = self._folders.get(folder)
+        if found is None:
+            found = self._folders[folder] = _in_folder(folder)
         return found
 
     @cached_property
@@ -126,7 +170,9 @@ class View:
 
     def place(self, key: str) -> Place | None:
         """Where a task's files are; None when nothing of it is found."""
-        return self.places.get(key) or self._older.get(key)
+        state = self.book.tasks.state(key)
+        expected = None if state is None else self._standing(self.desk.folder(place_of(state))).get(key)
+        return expected or self.places.get(key) or self._older.get(key)
 
     def identifier(self, key: str) -> str:
         """The id with its slug; the key itself when no file of the task is found."""
@@ -137,6 +183,22 @@ class View:
         """The task's description, for display only; None when it is gone or cannot be read."""
         place = self.place(key)
         return None if place is None else task_files.peek(place.folder / f"{place.id}.task.json")
+
+    def reason(self, task: Task) -> str | None:
+        """Why it stands where it stands; for one that waits for others, as those stand now."""
+        if task.state is not State.BLOCKED:
+            return task.reason
+        described = self.task_file(task.key)
+        names = () if described is None else described.options.after
+        return self._waits.why(task, self.book.labels, self._final, names) or task.reason
+
+    @cached_property
+    def _waits(self) -> Waits:
+        return Waits(self.book.tasks.values())
+
+    def _final(self, key: str) -> str | None:
+        found = self.task(key) if is_key(key) else None
+        return None if found is None else found.state
 
     def submitted(self) -> list[str]:
         """Ids of what ``deskhand drop`` handed in and no daemon has taken yet, oldest first."""
@@ -162,7 +224,7 @@ def look(desk: Desk, *, since: float | None = None) -> View:
         start, snapshot = _start(segments, since, desk)
         view = View(
             desk,
-            Book() if snapshot is None else msgspec.json.decode(snapshot, type=Book),
+            Book() if snapshot is None else Book.read(snapshot),
             complete_since=None if start.first_seq == 1 else _opened(start),
             has_log=True,
         )
@@ -195,6 +257,19 @@ def _opened(segment: Segment) -> float:
     return 0.0 if segment.opening is None else segment.opening.ts
 
 
+def _lines(desk: Desk, moment: float) -> Iterator[bytes]:
+    """Every line since *moment* (epoch seconds), and some before it, up to the log's head."""
+    head, _ = read_head(desk.audit)
+    segments = scan(desk.audit).segments
+    first = max((index for index, segment in enumerate(segments) if _opened(segment) <= moment), default=0)
+    for segment in segments[first:]:
+        last = head is not None and segment.name == head.file
+        for batch in batches(segment.path, 0, head.offset if head is not None and last else None):
+            yield from (line for line in batch if line.endswith(b"\n"))
+        if last:
+            return
+
+
 def _records(segments: tuple[Segment, ...], head: Head | None) -> Iterator[Record]:
     for segment in segments:
         last = head is not None and segment.name == head.file
@@ -205,11 +280,14 @@ def _records(segments: tuple[Segment, ...], head: Head | None) -> Iterator[Recor
                     return
                 number += 1
                 try:
-                    yield decode(line)
+                    record = decode(line)
                 except ValueError as error:
                     raise IntegrityError(
                         _OPERATION, f"line {number}: {error}", path=segment.path, hint=_VERIFY
                     ) from error
+                if (newer := unknown(record)) is not None:
+                    raise IntegrityError(_OPERATION, f"line {number}: {newer}", path=segment.path, hint=NEWER)
+                yield record
         if last:
             return
 

@@ -7,6 +7,8 @@ What to do is decided in ``core.settle``; this keeps what those rules need to kn
 from __future__ import annotations
 
 from collections.abc import Callable
+from heapq import heappop, heappush
+from itertools import count
 from math import inf
 from operator import eq
 from typing import assert_never
@@ -19,8 +21,9 @@ from deskhand.core.settings import Intake as Rules
 from deskhand.core.settle import Candidate, Ignore, Kind, Observation, Refuse, Stalled, Take, Wait
 from deskhand.core.task import Source
 from deskhand.engine.intake_facts import Identity, Refused
-from deskhand.store.claim import Declined, Place, Postponed, source_of
+from deskhand.store.claim import Declined, Postponed, source_of
 from deskhand.store.folder import Entry
+from deskhand.store.place import Place
 from deskhand.store.sources import alike
 
 Key = tuple[str, str | None, str]
@@ -57,6 +60,9 @@ class Waiting:
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
         self._items: dict[Key, _Item] = {}
+        self._looks: list[tuple[float, int, Key]] = []
+        """When to look at which, earliest first; what has changed since is skipped."""
+        self._count = count()
         self._refused: dict[Key, _Shown] = {}
         self._taken: dict[Key, _Shown] = {}
         self.in_flight: set[Key] = set()
@@ -79,7 +85,7 @@ class Waiting:
         before = self._items.get(key)
         if key in self.in_flight:
             if before is not None:
-                self._items[key] = replace(before, sweep=sweep)
+                self._items[key] = replace(before, sweep=sweep)  # it is under way: no look is due
             return None
         if before is not None and self._too_early(before, entry, now, sweep, moved_in):
             return None
@@ -101,19 +107,29 @@ class Waiting:
         """Whether a folder was walked just now; files are cheap to look at."""
         if entry.kind is not Kind.FOLDER or moved_in or now >= item.next_look:
             return False
-        self._items[item.place.key] = replace(item, sweep=sweep)
+        self._keep(replace(item, sweep=sweep))
         return True
+
+    def _keep(self, item: _Item) -> None:
+        before = self._items.get(item.place.key)
+        self._items[item.place.key] = item
+        if before is None or before.next_look != item.next_look:
+            self._look_at(item)
+
+    def _look_at(self, item: _Item) -> None:
+        if item.next_look < inf and not item.place.copy_only:
+            heappush(self._looks, (item.next_look, next(self._count), item.place.key))
 
     def _judge(self, place: Place, candidate: Candidate, now: float, sweep: int) -> Ready | None:
         verdict = settle.judge(candidate, self._rules, now)
         match verdict:
             case Take():
-                self._items[place.key] = _Item(place, candidate, now, sweep)
+                self._keep(_Item(place, candidate, now, sweep))
                 return Ready(place, candidate)
             case Wait(until) | Stalled(until):
                 if candidate.seen.kind is Kind.FOLDER:
                     until = min(until, now + self._rules.settle_folder / 4)
-                self._items[place.key] = _Item(place, candidate, until, sweep, isinstance(verdict, Stalled))
+                self._keep(_Item(place, candidate, until, sweep, isinstance(verdict, Stalled)))
             case Ignore():
                 self._items.pop(place.key, None)
             case Refuse(reason):
@@ -132,7 +148,7 @@ class Waiting:
         first = now if before is None else before.candidate.first_seen
         stalled = now - first >= self._rules.stalled_after
         candidate = Candidate(seen, first, now)
-        self._items[place.key] = _Item(place, candidate, now + UNREADABLE_PAUSE, sweep, stalled)
+        self._keep(_Item(place, candidate, now + UNREADABLE_PAUSE, sweep, stalled))
 
     def _known(self, key: Key, source: Source, sweep: int) -> bool:
         # A new ctime makes a refused drop worth another try, but not a second task of one that was taken.
@@ -168,15 +184,16 @@ class Waiting:
         item = self._items.get(key)
         if item is None:
             return
+        self._look_at(item)
         candidate = item.candidate
         if not (outcome.writer or outcome.unreadable):
             # It changed: what it is now has to be seen before its quiet time can begin.
-            self._items[key] = replace(item, candidate=settle.restless(candidate, now), next_look=now)
+            self._keep(replace(item, candidate=settle.restless(candidate, now), next_look=now))
             return
         candidate = settle.refused_by_writer(candidate, now)
         verdict = settle.judge(candidate, self._rules, now)
         until = verdict.until if isinstance(verdict, Wait | Stalled) else now
-        self._items[key] = replace(item, candidate=candidate, next_look=until, stalled=isinstance(verdict, Stalled))
+        self._keep(replace(item, candidate=candidate, next_look=until, stalled=isinstance(verdict, Stalled)))
 
     def refuse(self, place: Place, outcome: Declined, source: Source | None = None, sweep: int = 0) -> None:
         """It cannot be taken as it is."""
@@ -191,6 +208,9 @@ class Waiting:
     def put_back(self, key: Key) -> None:
         """It was not tried, or it is gone; the next look decides."""
         self.in_flight.discard(key)
+        item = self._items.get(key)
+        if item is not None:
+            self._look_at(item)
 
     def gone(self, key: Key) -> None:
         """Nothing stands under that name any more."""
@@ -223,9 +243,13 @@ class Waiting:
 
         What a poll found is left out: only the next poll can tell more about it.
         """
-        items = (item for key, item in self._items.items() if key not in self.in_flight and not item.place.copy_only)
-        earliest = min((item.next_look for item in items), default=inf)
-        return None if earliest == inf else earliest
+        while self._looks:
+            moment, _, key = self._looks[0]
+            item = self._items.get(key)
+            if item is not None and item.next_look == moment and key not in self.in_flight:
+                return moment
+            heappop(self._looks)
+        return None
 
     def stalled(self) -> list[tuple[Place, float]]:
         """The drops that have been unfinished for too long, and when they were first seen (monotonic seconds)."""

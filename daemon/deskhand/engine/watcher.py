@@ -58,6 +58,14 @@ class _Spot(Struct, frozen=True):
     """The one name in it that matters; None = all."""
 
 
+class _Place(Struct, frozen=True):
+    """A folder that is there and should be watched."""
+
+    spot: _Spot
+    identity: tuple[int, int]
+    """Device and inode of the folder."""
+
+
 class _Held(Struct, frozen=True):
     """A folder that is watched."""
 
@@ -86,7 +94,8 @@ class _Ear(FileSystemEventHandler):
                 return
             if isinstance(event, DirDeletedEvent) and source == self._path:
                 self.lost = True
-            self._owner.heard(target if isinstance(event, FileMovedEvent | DirMovedEvent) else "")
+            moved_to = target if isinstance(event, FileMovedEvent | DirMovedEvent) else ""
+            self._owner.heard(moved_to, alone=isinstance(event, FileMovedEvent))
         except Exception:  # noqa: BLE001  (whatever a callback raises would end the library's thread for good)
             self._owner.errors += 1
 
@@ -102,8 +111,14 @@ class Watcher:
         self._interval = settings.scan_interval
         self._ring = ring
         self._lock = threading.Lock()
-        self._moved: set[Path] = set()
+        self._moved: set[str] = set()
         self._held: dict[Path, _Held] = {}
+        self._blessed = desk.recipes / "blessed"
+        self._known_routes: list[str] | None = None
+        self._spots: dict[Path, _Spot] = {}
+        """Of the routes that are known."""
+        self._elsewhere = True
+        """Something else changed than what renames put somewhere."""
         self._observer: BaseObserver | None = None
         self._ticks_left = 0
         self._limited = False
@@ -113,17 +128,22 @@ class Watcher:
         """`events`, or `scan only` when the system has no watches left."""
         return "scan only" if self._limited else "events"
 
-    def moved(self) -> set[Path]:
-        """The paths that a rename put into a watched folder since the last call."""
+    def moved(self) -> tuple[set[str], bool]:
+        """The paths that a rename put into a watched folder since the last call, and whether anything else changed."""
         with self._lock:
             moved, self._moved = self._moved, set()
-        return moved
+            elsewhere, self._elsewhere = self._elsewhere, False
+        return moved, elsewhere
 
-    def heard(self, moved_to: str) -> None:
-        """Something changed; *moved_to*: the path that a rename put there, or empty.  Called from any thread."""
-        if moved_to:
-            with self._lock:
-                self._moved.add(Path(moved_to))
+    def heard(self, moved_to: str, *, alone: bool = False) -> None:
+        """Something changed; called from any thread.
+
+        *moved_to*: the path that a rename put there, or empty; *alone*: nothing else can have changed by it.
+        """
+        with self._lock:
+            if moved_to:
+                self._moved.add(moved_to)
+            self._elsewhere |= not alone
         self._ring()
 
     def supervise(self) -> list[InboxChange]:
@@ -136,15 +156,15 @@ class Watcher:
         for path, held in list(self._held.items()):
             if path not in wanted:
                 self._let_go(path)
-            elif not self._sound(path, held):
+            elif not self._sound(held, wanted[path].identity):
                 self._let_go(path)
                 if _identity(path) is not None:
                     reason = f"{path.name}/ was replaced or its watch had ended; it is watched anew"
                     changes.append(InboxChange(held.spot.inbox, degraded=False, reason=reason))
         try:
-            for path, spot in wanted.items():
+            for path, place in wanted.items():
                 if path not in self._held:
-                    self._hold(path, spot)
+                    self._hold(path, place.spot)
         except OSError as error:
             if error.errno not in NONE_LEFT:
                 raise
@@ -165,27 +185,31 @@ class Watcher:
 
     # -- one folder --------------------------------------------------------------------------------------------
 
-    def _wanted(self) -> dict[Path, _Spot]:
+    def _wanted(self) -> dict[Path, _Place]:
         """Inboxes, their routing folders, what commands and people answer with, and where an inbox may reappear."""
-        found: dict[Path, _Spot] = {}
         routes = self._routes()
+        if routes != self._known_routes:
+            self._known_routes, self._spots = routes, self._all_spots(routes)
+        found = ((path, spot, _identity(path)) for path, spot in self._spots.items())
+        return {path: _Place(spot, identity) for path, spot, identity in found if identity is not None}
+
+    def _all_spots(self, routes: list[str]) -> dict[Path, _Spot]:
+        """Every folder that is worth watching when it is there."""
+        found: dict[Path, _Spot] = {}
         for name, root in self._inboxes:
             found[root] = _Spot(name, _ARRIVALS)
             for route in routes:
-                if _identity(root / route) is not None:
-                    found[root / route] = _Spot(name, _ARRIVALS)
+                found[root / route] = _Spot(name, _ARRIVALS)
         found[self._desk.approvals] = _Spot(EVERY_INBOX, _ALL)
         found[self._desk.dropped] = _Spot(EVERY_INBOX, _ARRIVALS)
         for name, root in self._inboxes:
-            if root.parent in found:
-                continue
-            found[root.parent] = _Spot(name, _FOLDERS, root.name)
-        return {path: spot for path, spot in found.items() if _identity(path) is not None}
+            found.setdefault(root.parent, _Spot(name, _FOLDERS, root.name))
+        return found
 
     def _routes(self) -> list[str]:
         """Names that routing folders can have.  Only watched here; what routes is for the intake to say."""
         try:
-            return [name for name in os.listdir(self._desk.recipes / "blessed") if ROUTE.match(name)]
+            return sorted(name for name in os.listdir(self._blessed) if ROUTE.match(name))
         except OSError:
             return []
 
@@ -209,9 +233,9 @@ class Watcher:
         if self._observer is not None:
             self._observer.unschedule(held.watch)
 
-    def _sound(self, path: Path, held: _Held) -> bool:
+    def _sound(self, held: _Held, identity: tuple[int, int]) -> bool:
         """Whether the watch is on the folder that is there now, and its thread alive."""
-        if held.ear.lost or _identity(path) != held.identity or self._observer is None:
+        if held.ear.lost or identity != held.identity or self._observer is None:
             return False
         return any(emitter.watch is held.watch and emitter.is_alive() for emitter in self._observer.emitters)
 

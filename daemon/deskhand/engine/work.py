@@ -1,7 +1,7 @@
 """What an attempt of each kind consists of: prepare, perhaps a process, finish.
 
-Runs on the pool's threads.  The input is verified against the log before anything else happens; results are durable
-before the attempt is reported.
+Runs on the pool's threads, what is small on the deciding thread.  The input is verified against the log before anything
+else happens; results are durable before the attempt is reported.
 """
 
 from __future__ import annotations
@@ -36,6 +36,12 @@ from deskhand.store.recipes import Recipes
 
 LISTED = 50
 """Results that the log lists one by one; more are committed to by one hash of all: a line has room for 16 KiB."""
+SMALL = 256 * 1024
+"""Bytes of an input that is looked at, or copied, without a thread."""
+SMALL_TASK = 64 * 1024
+"""Bytes of a task file that is read without a thread; those of dropped folders list every file."""
+SMALL_OUTPUT = 64 * 1024
+"""Bytes of output that are put into a task's log without a thread."""
 LOG_TAIL = 4096
 """Bytes of a child's output that are looked at for a reason."""
 
@@ -60,6 +66,11 @@ class _Begun(Struct):
     folder: AttemptFolder | None
     note: tuple[note.NoteRequest, note.Plan] | None = None
 
+    @property
+    def small(self) -> bool:
+        """Whether the input is one file that is read and copied in a moment."""
+        return self.recipe.kind != "note" and self.task_file.kind == "file" and self.task_file.input_bytes <= SMALL
+
 
 class Work:
     """Prepares, finishes and delivers; every method may be called from any thread."""
@@ -74,17 +85,42 @@ class Work:
         self._settings = settings
         self._clock = clock
         self._begun: dict[str, _Begun] = {}
+        self._environment = {name: os.environ[name] for name in settings.environment if name in os.environ}
+
+    def look(self, job: Job) -> bool:
+        """Read what the attempt is about; whether it is so small that preparing it takes less than handing it over."""
+        recipe = self._recipe(job.task)
+        path = f"{self._desk.folder(job.task.folder)}/{job.identifier}.task.json"
+        if recipe.kind == "note" or os.stat(path).st_size > SMALL_TASK:
+            return False
+        begun = self._begun[job.attempt_key] = _Begun(recipe, task_files.read(Path(path), job.task.task_sha256), None)
+        return begun.small
+
+    def keep(self, task: Task, task_file: TaskFile, payload: Path) -> Finished | None:
+        """The whole attempt, when its recipe only keeps the input and that is a small file; None otherwise."""
+        if task.pin is None or not self._recipes.is_inline(task.pin.id):
+            return None
+        if task_file.kind != "file" or task_file.input_bytes > SMALL:
+            return None
+        try:
+            _require_input(task, payload, task_file.kind)
+        except IntegrityError as error:
+            return Finished(task.key, task.attempt, "damaged", error.nameless)
+        except OSError as error:
+            return Finished(task.key, task.attempt, "unready", nameless(error))
+        return Finished(task.key, task.attempt, "ok", None, Usage(), results=(task.input_sha256,))
 
     def begin(self, job: Job) -> Attempt | None:
         """Verify and copy the input; the process to run, or None when there is none."""
-        recipe = self._recipe(job.task)
         pending = self._desk.folder(job.task.folder)
-        task_file = task_files.read(pending / f"{job.identifier}.task.json", job.task.task_sha256)
+        begun = self._begun.get(job.attempt_key)
+        if begun is None:
+            task_file = task_files.read(pending / f"{job.identifier}.task.json", job.task.task_sha256)
+            begun = self._begun[job.attempt_key] = _Begun(self._recipe(job.task), task_file, None)
+        task_file = begun.task_file
         payload = pending / task_file.input
-        begun = _Begun(recipe, task_file, None)
-        self._begun[job.attempt_key] = begun
-        if recipe.kind == "keep":
-            _require_input(job.task, payload)
+        if begun.recipe.kind == "keep":
+            _require_input(job.task, payload, task_file.kind)
             return None
         begun.folder = self._attempts.prepare(job.attempt_key, payload, task_file.name, job.task.input_sha256)
         return self._attempt(job, begun, begun.folder)
@@ -120,7 +156,7 @@ class Work:
             key=job.attempt_key,
             argv=argv,
             env=environment(
-                os.environ, self._settings.environment, extra, task_id=task_file.id, idempotency_key=job.task.key
+                self._environment, self._settings.environment, extra, task_id=task_file.id, idempotency_key=job.task.key
             ),
             cwd=folder.root,
             log=folder.log,
@@ -150,6 +186,25 @@ class Work:
             output_dir=folder.out,
             warning=None if twin is None else f"The same bytes were completed before, as {twin}.",
         )
+
+    def finish_small(self, job: Job, ended: Ended) -> Finished | None:
+        """The report of an attempt that left nothing but a short log; None = :meth:`finish` has to look at it.
+
+        Nothing is synced: a log may be lost, and results are never in what this takes care of.
+        """
+        begun = self._begun[job.attempt_key]
+        folder = begun.folder
+        if folder is None or not begun.small or ended.output_bytes > SMALL_OUTPUT:
+            return None
+        result, reason = _verdict(ended, begun)
+        try:
+            names = self._attempts.publish_log(folder, job.identifier, job.task.attempt, self._clock.wall())
+        except (OSError, StoreError):
+            return None
+        if not self._attempts.discard_bare(folder, job.identifier):
+            return None
+        del self._begun[job.attempt_key]
+        return Finished(job.task.key, job.task.attempt, result, reason, _usage(ended), names=names)
 
     def finish(self, job: Job, ended: Ended | None) -> Finished:
         """Publish what an attempt left, durably; *ended* is how its process ended, if there was one.
@@ -248,9 +303,9 @@ class Work:
         return Handed(task.key, targets)
 
 
-def _require_input(task: Task, payload: Path) -> None:
+def _require_input(task: Task, payload: Path, kind: Literal["file", "folder"]) -> None:
     """IntegrityError when the input is not the one on record any more."""
-    if manifest_sha256(task_files.manifest(payload)) != task.input_sha256:
+    if manifest_sha256(task_files.manifest(payload, kind)) != task.input_sha256:
         raise IntegrityError("reading the input", "it is not what was recorded", path=payload)
 
 

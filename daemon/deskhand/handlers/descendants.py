@@ -63,8 +63,8 @@ class ChildBell:
     def clear(self) -> None:
         """Make it silent again."""
         try:
-            while os.read(self.fd, 512):
-                pass
+            while len(os.read(self.fd, 512)) == 512:
+                continue
         except BlockingIOError:
             return
 

@@ -1,12 +1,12 @@
 """Proof that nothing of an earlier run is alive: the only module that looks at other processes (psutil).
 
-The spawner, its keepers and every handler carry the desk's log id and the daemon's run id in their environment.  A
-process that carries this desk's log id and another run's id is left over from a daemon that died.  Such processes
-normally end by themselves within milliseconds, because the spawner's socket to the daemon ended; what does not is
-killed.
+The spawner, its keepers and every handler carry the desk's log id and the daemon's run id in their environment, and a
+digest of both in a resource limit that they cannot take off (see ``mark``).  A process that carries this desk's log id
+and another run's id is left over from a daemon that died.  Such processes normally end by themselves within
+milliseconds, because the spawner's socket to the daemon ended; what does not is killed.
 
-Not found: a process that replaced its environment *and* outlived both its keeper and its spawner, and processes of
-other users whose environment cannot be read.
+Not found: processes of other users; and where there is no such limit (macOS, a daemon that itself was started with a
+low one) a process that replaced its environment *and* outlived both its keeper and its spawner.
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ import os
 import select
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
 
 import psutil
 from msgspec import Struct
 
 from deskhand.errors import RunError
+from deskhand.handlers import mark
 
 LOG_VARIABLE = "DESKHAND_LOG_ID"
 RUN_VARIABLE = "DESKHAND_RUN_ID"
@@ -51,23 +53,42 @@ def reap_strangers(log_id: str, run: str, *, patience: float = PATIENCE) -> list
 
     Takes up to *patience* seconds for what ends by itself.  Raises RunError when one cannot be ended.
     """
-    return _end(lambda env: env.get(LOG_VARIABLE) == log_id and env.get(RUN_VARIABLE) != run, patience)
+    return _end(_Search(log_id, run, lambda found: found != run), patience)
 
 
 def reap_run(log_id: str, run: str, *, patience: float = PATIENCE) -> list[Stranger]:
     """The same for the processes of *run* itself, when its spawner has died.  Raises RunError."""
-    return _end(lambda env: env.get(LOG_VARIABLE) == log_id and env.get(RUN_VARIABLE) == run, patience)
+    return _end(_Search(log_id, run, lambda found: found == run), patience)
 
 
 def processes_of(log_id: str) -> list[int]:
     """Pids of every handler, keeper and spawner of the desk *log_id* that lives, whichever run started it."""
-    return sorted(process.pid for process in _find(lambda env: env.get(LOG_VARIABLE) == log_id))
+    return sorted(process.pid for process in _find(_Search(log_id, "", lambda found: True)))
 
 
-def _end(ours: Callable[[Mapping[str, str]], bool], patience: float) -> list[Stranger]:
+class _Search(Struct, frozen=True):
+    """Whose processes are looked for."""
+
+    log_id: str
+    run: str
+    wanted: Callable[[str], bool]
+    """Whether processes of the run with this id are; the id is empty when only a limit tells that it is not *run*."""
+
+    def marks(self, pid: int, env: Mapping[str, str]) -> Mapping[str, str] | None:
+        """The environment of a process that is looked for, completed by what its limit says; None for any other."""
+        if env.get(LOG_VARIABLE) != self.log_id:
+            limit = mark.read(pid)
+            if not mark.same_desk(limit, self.log_id):
+                return None
+            run = self.run if limit == mark.mark(self.log_id, self.run) else ""
+            env = {**env, LOG_VARIABLE: self.log_id, RUN_VARIABLE: run}
+        return env if self.wanted(env.get(RUN_VARIABLE, "")) else None
+
+
+def _end(search: _Search, patience: float) -> list[Stranger]:
     seen: _Found = {}
     killed: set[psutil.Process] = set()
-    while found := _find(ours):
+    while found := _find(search):
         if not found.keys() - seen.keys() and killed >= found.keys():
             names = ", ".join(str(process.pid) for process in found)
             raise RunError(
@@ -84,18 +105,47 @@ def _end(ours: Callable[[Mapping[str, str]], bool], patience: float) -> list[Str
     return [_stranger(process, env, process in killed) for process, env in seen.items()]
 
 
-def _find(ours: Callable[[Mapping[str, str]], bool]) -> _Found:
+def _find(search: _Search) -> _Found:
     """Processes other than this one and its children (which would carry what this one inherited)."""
     me = psutil.Process()
-    mine = {me, *me.children(recursive=True)} if ours(os.environ) else {me}
+    mine = {me, *me.children(recursive=True)} if search.marks(me.pid, os.environ) is not None else {me}
     found: _Found = {}
-    for process in psutil.process_iter():
+    for pid in _marked():
         try:
-            if process not in mine and process.status() != psutil.STATUS_ZOMBIE and ours(env := process.environ()):
-                found[process] = env
-        except (psutil.NoSuchProcess, psutil.AccessDenied, OSError):
+            process = psutil.Process(pid)
+            if process in mine or process.status() == psutil.STATUS_ZOMBIE:
+                continue
+            marks = search.marks(pid, _environment(process))
+        except (psutil.NoSuchProcess, OSError):
             continue
+        if marks is not None:
+            found[process] = marks
     return found
+
+
+def _marked() -> Iterator[int]:
+    """Pids of processes that may carry the mark of a desk.
+
+    On Linux the raw bytes tell at once; psutil makes several calls to the system for each process of the machine.
+    """
+    if sys.platform != "linux":
+        yield from psutil.pids()
+        return
+    variable = f"{LOG_VARIABLE}=".encode()
+    for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):
+        try:
+            environment = Path(f"/proc/{pid}/environ").read_bytes()
+        except OSError:  # it has ended, or is another user's
+            environment = b""
+        if variable in environment or mark.read(pid):
+            yield pid
+
+
+def _environment(process: psutil.Process) -> Mapping[str, str]:
+    try:
+        return process.environ()
+    except psutil.AccessDenied:
+        return {}
 
 
 def _alive(process: psutil.Process) -> bool:

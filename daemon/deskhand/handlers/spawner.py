@@ -139,4 +139,5 @@ def _order(attempt: Attempt, marks: Mapping[str, str]) -> dict[str, Any]:
 
 def _text(value: str | os.PathLike[str]) -> str:
     """The same bytes as UTF-8 text, whatever this process's locale is; undecodable ones become surrogates."""
-    return os.fsencode(value).decode("utf-8", "surrogateescape")
+    text = os.fspath(value)
+    return text if text.isascii() else os.fsencode(text).decode("utf-8", "surrogateescape")

@@ -7,6 +7,7 @@ its results or a call to the system hangs for some seconds more: the next start 
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -34,6 +35,10 @@ from deskhand.store.desk import Desk
 GRACE = 5.0
 """Seconds after the drain limit (or the second signal) in which what was told to end may do so; a delivery that hangs
 in a call to a dead network mount never does."""
+PATIENCE = 1.0
+"""Seconds that the threads of such deliveries get at the very end, before they are left behind."""
+GARBAGE = 25_000
+"""Objects, more than 20 per task, after which the collector looks for cycles."""
 OTHERS = 0o077
 """The part of the umask that is the person's to choose; without the rest we could not read our own files."""
 
@@ -91,7 +96,7 @@ class Daemon:
                 _fulfil(promise, reply)
             self._answered.clear()
         self.clockwork.wake_at(self._engine.next_time())
-        self._status.write()
+        self._status.write(busy=self._engine.next_wake() <= 0)
 
     def _hear(self) -> list[tuple[Future[Reply], Reply | Future[Reply]]]:
         """Carry out what callers ask; they hear of it when it is durable."""
@@ -136,7 +141,7 @@ class Daemon:
                 told = True
             if now >= limit + GRACE or self._stops > 2:
                 self._log.warning("not everything ended in time", running=sorted(runs.keys()), limit=GRACE)
-                runs.hurry(1.0)
+                runs.hurry(PATIENCE)
                 return
             runs.retry()
             self._bell.wait(max(0.05, min(GRACE / 20 if told else limit - now, 1.0)))
@@ -194,6 +199,7 @@ def run(desk: Desk, *, until_idle: bool = False, console: bool = True) -> int:
     try:
         with open_desk(desk, log, ring=bell.ring, notify=notify) as session:
             runs = session.parts.runs
+            _settle_memory()
             daemon = Daemon(session, bell, log, control)
             with _signals(daemon, bell):
                 daemon.clockwork.start()
@@ -250,6 +256,13 @@ def _surroundings(desk: Desk) -> None:
     if names != "utf-8":
         hint = "set PYTHONUTF8=1, or a locale with UTF-8 such as LANG=C.UTF-8"
         raise ConfigError("starting the daemon", f"file names are {names} in this environment, not UTF-8", hint=hint)
+
+
+def _settle_memory() -> None:
+    """Let the collector of cycles leave alone what stays for good, and come by seldom: tasks make none."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GARBAGE)
 
 
 @contextmanager

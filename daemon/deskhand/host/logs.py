@@ -1,9 +1,9 @@
 """The operational log: JSON lines in ``logs/deskhand.log``, and readable lines on a terminal.
 
-Rules: writing a log line never stops a task: when the disk is full or the terminal is gone, lines are dropped, and
-their number is in the first line that gets through again.  Control characters are escaped, long values are cut,
-values of fields that are called like a secret are withheld, bytes are never shown.  Truth is the audit log; this one
-may be lost.
+Rules: writing a log line never stops a task: when the disk is full, or the terminal is gone or nobody reads it, lines
+are dropped, and their number is in the first line that gets through again.  Control characters are escaped, long
+values are cut, values of fields that are called like a secret are withheld, bytes are never shown.  Truth is the audit
+log; this one may be lost.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ import os
 import re
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping, MutableMapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Protocol, TextIO, cast
@@ -24,6 +26,7 @@ import structlog
 from deskhand.core.log import Log
 from deskhand.core.names import visible
 from deskhand.core.settings import Logs
+from deskhand.host.console import Console
 from deskhand.store.files import Files
 
 LOG_NAME = "deskhand.log"
@@ -58,7 +61,7 @@ def bind(sinks: list[Sink], level: str) -> Log:
     """A log that hands every event of at least *level* to each of *sinks*."""
     logger = structlog.wrap_logger(
         _Fanout(sinks),
-        processors=[structlog.contextvars.merge_contextvars, _stamp, _clean, _as_argument],
+        processors=[_finished],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
         cache_logger_on_first_use=True,
     )
@@ -146,31 +149,16 @@ class ConsoleSink:
     """Readable lines on a terminal or a pipe: ``14:03:22 warning  intake paused  reason='disk full'``."""
 
     def __init__(self, stream: TextIO) -> None:
-        self._stream: TextIO | None = stream
+        self._console = Console(stream)
         self._colour = stream.isatty() and "NO_COLOR" not in os.environ
         self._lock = threading.Lock()
 
     def write(self, event: Mapping[str, object]) -> None:
-        """Show the event; a terminal that is gone is not written to again."""
+        """Show the event; what nobody reads is dropped."""
         with self._lock:
-            if self._stream is None:
-                return
-            try:
-                self._stream.write(readable(event, colour=self._colour))
-                self._stream.flush()
-            except (OSError, ValueError):  # ValueError: the stream was closed
-                _silence(self._stream)
-                self._stream = None
-
-
-def _silence(stream: TextIO) -> None:
-    """Nobody reads any more: what is buffered goes nowhere, else the interpreter would fail over it at its end."""
-    try:
-        nothing = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nothing, stream.fileno())
-        os.close(nothing)
-    except (OSError, ValueError):
-        return  # no file, or not even that is possible
+            lost = self._console.lost
+            line = readable({**event, "lines_lost": lost} if lost else event, colour=self._colour)
+            self._console.write(line)
 
 
 def readable(event: Mapping[str, object], *, colour: bool) -> str:
@@ -190,21 +178,32 @@ def _short(value: object) -> str:
     return repr(text) if not text or " " in text or "'" in text else text
 
 
-def _stamp(_: object, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    ts = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    stamped: dict[str, Any] = {"ts": ts, "level": method, "event": event.pop("event")}
+def _finished(_: object, method: str, event: MutableMapping[str, Any]) -> tuple[tuple[Any], dict[str, Any]]:
+    """The event as the sinks get it: stamped, named, safe to show."""
+    now = time.time()
+    ts = f"{_second(int(now))}.{int(now % 1 * 1000):03}Z"
+    clean: dict[str, Any] = {"ts": ts, "level": method, "event": _value("event", event.pop("event"))}
     for name, value in event.items():
-        stamped[f"{name}_" if name in stamped else name] = value
-    return stamped
+        shown = name if name.isidentifier() else visible(name)
+        clean[f"{shown}_" if shown in clean else shown] = _value(name, value)
+    return (clean,), {}
 
 
-def _clean(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    return {visible(name): _value(name, value) for name, value in event.items()}
+@lru_cache(maxsize=2)
+def _second(now: int) -> str:
+    return datetime.fromtimestamp(now, UTC).isoformat()[:19]
+
+
+@lru_cache(maxsize=256)
+def _secret(name: str) -> bool:
+    return _SECRET.search(name) is not None
 
 
 def _value(name: str, value: object, depth: int = 4) -> object:
-    if _SECRET.search(name):
+    if _secret(name):
         return "(withheld)"
+    if type(value) is str:
+        return _text(value)
     if depth == 0:
         return f"({type(value).__name__})"
     match value:
@@ -228,10 +227,6 @@ def _text(text: str) -> str:
     # Cut first: escaping a huge text would be work for nothing.
     cut = text if len(text) <= VALUE_MAX else f"{text[:VALUE_MAX]}... ({len(text)} characters)"
     return visible(cut)
-
-
-def _as_argument(_: object, __: str, event: MutableMapping[str, Any]) -> tuple[tuple[Any], dict[str, Any]]:
-    return (dict(event),), {}
 
 
 _encoder: Callable[[object], bytes] = msgspec.json.Encoder(enc_hook=str).encode

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import islice
 
 from deskhand import __version__
+from deskhand.core.dependency import Waits
 from deskhand.core.log import Log
 from deskhand.core.names import visible
-from deskhand.core.state import State
+from deskhand.core.state import ASKING, State
 from deskhand.core.task import Task
+from deskhand.core.tasks import Tasks
 from deskhand.engine.assemble import Session
 from deskhand.engine.effects import Ended
 from deskhand.errors import StoreError
@@ -19,6 +22,7 @@ from deskhand.store import task_files
 from deskhand.store.files import Files
 from deskhand.store.vault import Vault
 
+HELD_UP = frozenset({State.PARKED, State.BLOCKED})
 PAUSE = 1.0
 """Seconds between two writes."""
 
@@ -38,11 +42,14 @@ class StatusWriter:
         """Seconds until it wants to write; infinite when nothing changed."""
         if self._state() == self._seen:
             return math.inf
-        return max(0.0, self._written + PAUSE - self._mono())
+        return max(0.0, self._left())
 
-    def write(self, *, stopped: bool = False) -> None:
-        """Write the note if it is due, or at the end."""
-        if not stopped and self.due() > 0:
+    def _left(self) -> float:
+        return self._written + PAUSE - self._mono()
+
+    def write(self, *, busy: bool = False, stopped: bool = False) -> None:
+        """Write the note if it is due, or at the end.  While tasks go on *busy*-ly it may wait as long again."""
+        if not stopped and (self.due() > 0 or (busy and self._left() > -PAUSE)):
             return
         self._seen, self._written = self._state(), self._mono()
         try:
@@ -59,7 +66,7 @@ class StatusWriter:
 
     def _facts(self, *, stopped: bool) -> StatusFacts:
         engine, parts = self._session.engine, self._session.parts
-        tasks = list(parts.ledger.tasks.values())
+        tasks = parts.ledger.tasks
         status = engine.status()
         problems = []
         if status["stuck"]:
@@ -74,9 +81,9 @@ class StatusWriter:
             up_since=None if stopped else self._since,
             paused=None if status["paused"] == "no" else str(status["paused"]),
             counts={State(name): number for name, number in status["states"].items()},
-            waiting=tuple(self._asked(task) for task in first(tasks, {State.WAITING, State.IN_DOUBT})),
+            waiting=tuple(self._asked(task) for task in first(tasks, ASKING)),
             failed=tuple(self._over(entry, "failed") for entry in parts.effects.failed),
-            parked=tuple(self._line(task) for task in first(tasks, {State.PARKED, State.BLOCKED})),
+            parked=tuple(self._line(task) for task in first(tasks, HELD_UP)),
             stalled=tuple(
                 Stalled(name=visible(entry.name), inbox=entry.inbox, since=entry.since)
                 for entry in parts.intake.stalled()
@@ -112,10 +119,17 @@ class StatusWriter:
             name=self._name(task),
             at=task.since,
             recipe="" if task.pin is None else task.pin.id,
-            reason=task.reason or "",
+            reason=self._reason(task),
         )
 
+    def _reason(self, task: Task) -> str:
+        """For one that waits for others, as those stand now."""
+        ledger = self._session.parts.ledger
+        if task.state is State.BLOCKED:
+            return Waits(ledger.tasks.values()).why(task, ledger.book.labels, ledger.final_state) or task.reason or ""
+        return task.reason or ""
 
-def first(tasks: Iterable[Task], states: set[State]) -> list[Task]:
+
+def first(tasks: Tasks, states: frozenset[State]) -> Iterator[Task]:
     """The oldest tasks in *states*, one more than the note shows."""
-    return sorted((task for task in tasks if task.state in states), key=lambda task: task.first_seq)[: LINES_MAX + 1]
+    return islice(tasks.having(states), LINES_MAX + 1)

@@ -1,8 +1,9 @@
-"""From a claimed drop to a durable task: hashed, described, named by its id, ready to go on record.
+"""From a claimed drop to a durable task: hashed, described, ready to go on record.
 
-Rules: the task file is durable before the payload gets the name of its id, so a payload with an id always has a
-description; payload bytes, task files and folders are durable when :func:`accept` returns.  A batch shares its folder
-syncs.  One drop that fails stays in ``claimed/`` and does not hold up the others; an fsync that fails ends everything.
+Rules: payload bytes, task files and every name are durable when :func:`accept` returns; a batch shares its syncs.  The
+payload stays where it was claimed, under its own name, until the task is on record (see ``engine.placement``): a
+description without a record means nothing, and the drop is described again.  One drop that fails stays in ``claimed/``
+and does not hold up the others; a sync that fails ends everything.
 
 It does not choose recipes (a callable does), does not write to the log and does not place tasks in state folders.
 """
@@ -21,7 +22,8 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from deskhand.core.names import extension, key_of, task_id
+from deskhand.core.front_matter import HEAD_BYTES
+from deskhand.core.names import Part, extension, key_of, task_id
 from deskhand.core.recipe import Pin
 from deskhand.core.record import Actor
 from deskhand.core.settle import Kind
@@ -29,10 +31,11 @@ from deskhand.core.task import InputFile, Options, TaskFile
 from deskhand.errors import DeskhandError
 from deskhand.store.claim import Claimed
 from deskhand.store.desk import Desk
-from deskhand.store.drop_file import DROP_FILE, name_bytes, plain_name
+from deskhand.store.drop_file import name_bytes, plain_name
 from deskhand.store.files import Files, FsyncError
-from deskhand.store.folder import Folder
-from deskhand.store.staging import Mark, remove_if_empty
+from deskhand.store.folder import READ_FLAGS, Folder
+from deskhand.store.staging import Mark
+from deskhand.store.together import Together
 from deskhand.store.tree import walk
 
 BLOCK = 1 << 20
@@ -47,8 +50,8 @@ class Drop(Struct, frozen=True):
     route: str | None
     inbox: str
     kind: Literal["file", "folder"]
-    path: Path
-    """Where its bytes are, for reading only."""
+    head: bytes
+    """How a file begins, as far as front matter may reach; nothing of a folder."""
     size: int
     declared: Options | None
     """What ``deskhand drop`` was told; None for what came through an inbox."""
@@ -66,7 +69,7 @@ class Choice(Struct, frozen=True):
 
 
 class Accepted(Struct, frozen=True):
-    """A durable task in ``accepted/``, not yet on record."""
+    """A durable task, not yet on record: its task file in ``accepted/``, its payload where it was claimed."""
 
     task_file: TaskFile
     task_sha256: str
@@ -97,7 +100,7 @@ class Ids:
         """An id for a drop called *name*, taken at *now* (epoch seconds)."""
         with self._lock:
             while True:
-                found = task_id(name, now, "".join(secrets.choice(BASE32) for _ in range(6)))
+                found = task_id(name, now, _base32(secrets.randbits(30)))
                 if self._take(key_of(found)):
                     return found
 
@@ -117,12 +120,9 @@ class Ids:
         return True
 
 
-class _Ready(Struct, frozen=True):
-    """A task file on disk, its payload still under its old name."""
-
-    claimed: Claimed
-    task_file: TaskFile
-    sha256: str
+def _base32(number: int) -> str:
+    """Six characters for 30 bits."""
+    return "".join(BASE32[number >> shift & 31] for shift in range(0, 30, 5))
 
 
 def accept(
@@ -132,56 +132,75 @@ def accept(
     choose: Callable[[Drop], Choice],
     ids: Ids,
     now: float,
+    together: Together,
     sources: Iterable[Path] = (),
 ) -> tuple[list[Accepted], list[Failed]]:
     """Make tasks of claimed drops.  *sources*: folders that names were moved out of.  FsyncError ends the daemon."""
-    ready: list[_Ready] = []
+    whole = together.ready(len(batch))
+    accepted: list[Accepted] = []
     failed: list[Failed] = []
     for claimed in batch:
         try:
-            ready.append(_describe(files, desk, claimed, choose, ids, now))
+            accepted.append(_describe(files, desk, claimed, choose, ids, now, whole=whole))
         except FsyncError:
             raise
         except OSError as error:
             failed.append(Failed(claimed, error))
-    accepted: list[Accepted] = []
-    if ready:
+    if accepted:
         try:
-            files.fsync_folder(desk.accepted)
+            if whole:
+                together.sync_everything()
+            else:
+                _sync_each(files, desk, accepted)
+                # A folder's own name before those in it: what is moved into it must not go with it.
+                folders = (desk.claimed, desk.accepted, *(claimed.path.parent for claimed in batch), *sources)
+                files.fsync_folders(folder for folder in folders if os.path.isdir(folder))
         except FsyncError:
             raise
         except OSError as error:
-            return [], [*failed, *(_undo(files, desk, one, error) for one in ready)]
-        for one in ready:
-            try:
-                accepted.append(_name(files, desk, one))
-            except OSError as error:
-                failed.append(_undo(files, desk, one, error))
-        folders = [desk.accepted, *(claimed.path.parent for claimed in batch), *sources]
-        try:
-            files.fsync_folders(folder for folder in folders if os.path.isdir(folder))
-        except OSError as error:
-            # They have their names already: it is not known what a power cut would leave.
-            raise FsyncError(error.errno, f"a folder could not be made durable: {error.strerror}") from error
-        _tidy(files, desk, [one.claimed for one in ready])
+            described = {one.payload: one for one in accepted}
+            pairs = [(claimed, described[claimed.path]) for claimed in batch if claimed.path in described]
+            return [], [*failed, *(_undo(files, desk, claimed, one, error) for claimed, one in pairs)]
     return accepted, failed
 
 
-def _undo(files: Files, desk: Desk, ready: _Ready, error: OSError) -> Failed:
-    """Take the description back.  When even that fails, it is without a payload, and the next start removes it."""
+def _sync_each(files: Files, desk: Desk, batch: Sequence[Accepted]) -> None:
+    """Make descriptions and single files durable.  The first one waits for all that was begun to be written."""
+    for accepted in batch:
+        _sync_description(files, desk, accepted)
+        if accepted.task_file.kind == "file":
+            files.fsync_file(accepted.payload)
+
+
+def _sync_description(files: Files, desk: Desk, accepted: Accepted) -> None:
+    files.fsync_file(_description(desk, accepted.task_file.id))
+
+
+def _description(desk: Desk, identifier: str) -> str:
+    return f"{desk.accepted}{os.sep}{identifier}.{Part.TASK}"
+
+
+def _undo(files: Files, desk: Desk, claimed: Claimed, accepted: Accepted, error: OSError) -> Failed:
+    """Take the description back.  When even that fails, it is without a record, and the next start removes it."""
     try:
-        files.unlink(desk.accepted / f"{ready.task_file.id}.task.json")
+        files.unlink(_description(desk, accepted.task_file.id))
     except OSError as second:
-        return Failed(ready.claimed, second)
-    return Failed(ready.claimed, error)
+        return Failed(claimed, second)
+    return Failed(claimed, error)
 
 
 def _describe(
-    files: Files, desk: Desk, claimed: Claimed, choose: Callable[[Drop], Choice], ids: Ids, now: float
-) -> _Ready:
+    files: Files, desk: Desk, claimed: Claimed, choose: Callable[[Drop], Choice], ids: Ids, now: float, *, whole: bool
+) -> Accepted:
     if claimed.kind == "file":
         files.set_mode(claimed.path, 0o400)
-    inputs, odd = take_in(files, claimed.path, claimed.kind)
+    head = b""
+    odd: str | None = None
+    if claimed.kind == "file":
+        entry, head = _hash(os.open(claimed.path, READ_FLAGS), "", None if whole else files.begin_writing)
+        inputs: tuple[InputFile, ...] = (entry,)
+    else:
+        inputs, odd = take_in(None if whole else files, claimed.path, claimed.kind)
     name = plain_name(claimed.name)
     size = sum(entry.bytes for entry in inputs)
     drop = claimed.drop
@@ -192,7 +211,7 @@ def _describe(
         choice = Choice(None, Options(), problem, quarantine=True)
     else:
         declared, origin = (None, None) if drop is None else (drop.options, drop.origin)
-        about = Drop(name, claimed.route, claimed.inbox, claimed.kind, claimed.path, size, declared, origin)
+        about = Drop(name, claimed.route, claimed.inbox, claimed.kind, head, size, declared, origin)
         try:
             choice = choose(about)
         except DeskhandError as error:
@@ -219,33 +238,14 @@ def _describe(
         origin=None if mine or drop is None else drop.origin,
     )
     data = encode(task_file)
-    files.create(desk.accepted / f"{identifier}.task.json", data)
-    return _Ready(claimed, task_file, hashlib.sha256(data).hexdigest())
+    files.create(_description(desk, identifier), data, sync=False)
+    by = None if claimed.owner is None else Actor(kind="person", via="command", uid=claimed.owner)
+    return Accepted(task_file, hashlib.sha256(data).hexdigest(), claimed.path, claimed.source_path, by)
 
 
 def encode(task_file: TaskFile) -> bytes:
     """The bytes of a task file: JSON, indented by 2 spaces, LF at the end."""
     return msgspec.json.format(msgspec.json.encode(task_file), indent=2) + b"\n"
-
-
-def _name(files: Files, desk: Desk, ready: _Ready) -> Accepted:
-    payload = desk.accepted / ready.task_file.input
-    files.rename(ready.claimed.path, payload)
-    owner = ready.claimed.owner
-    by = None if owner is None else Actor(kind="person", via="command", uid=owner)
-    return Accepted(ready.task_file, ready.sha256, payload, ready.claimed.source_path, by)
-
-
-def _tidy(files: Files, desk: Desk, batch: Sequence[Claimed]) -> None:
-    """Remove the folders that the payloads came from.  What cannot be removed now is found again when it matters."""
-    for folder in dict.fromkeys(claimed.path.parent for claimed in batch):
-        try:
-            if folder.parent == desk.dropped:
-                files.unlink(folder / DROP_FILE)
-            if folder != desk.claimed:
-                remove_if_empty(files, folder)
-        except OSError:
-            continue
 
 
 def take_in(
@@ -256,35 +256,41 @@ def take_in(
     Returns the manifest, sorted by path, and what is wrong with a folder's content (links and special files are not
     opened), or None.
     """
-    with Folder.open(path.parent) as parent:
-        if kind == "file":
-            return (_hash(files, parent, path.name, ""),), None
-        inputs: list[InputFile] = []
-        folders = [path]
-        odd: str | None = None
-        with parent.folder(path.name) as top:
-            for node in walk(top):
-                if node.entry.kind is Kind.FILE:
-                    inputs.append(_hash(files, node.parent, node.entry.name, plain_name(node.path)))
-                elif node.entry.kind is Kind.FOLDER:
-                    folders.append(path / node.path)
-                else:
-                    odd = odd or f"there is a {node.entry.kind.value} in it"
+
+    def sync(fd: int) -> None:
+        if files is not None:
+            files.fsync(fd)
+
+    if kind == "file":
+        return (_hash(os.open(path, READ_FLAGS), "", sync)[0],), None
+    inputs: list[InputFile] = []
+    folders = [path]
+    odd: str | None = None
+    with Folder.open(path) as top:
+        for node in walk(top):
+            if node.entry.kind is Kind.FILE:
+                inputs.append(_hash(node.parent.file(node.entry.name), plain_name(node.path), sync)[0])
+            elif node.entry.kind is Kind.FOLDER:
+                folders.append(path / node.path)
+            else:
+                odd = odd or f"there is a {node.entry.kind.value} in it"
     if files is not None:
         files.fsync_folders(reversed(folders))
     return tuple(sorted(inputs, key=lambda entry: entry.path)), odd
 
 
-def _hash(files: Files | None, folder: Folder, name: str, path: str) -> InputFile:
+def _hash(fd: int, path: str, then: Callable[[int], None] | None = None) -> tuple[InputFile, bytes]:
+    """Read an open file to its end, do *then* to it, and close it; what it is, and how it begins."""
     digest = hashlib.sha256()
     size = 0
-    fd = folder.file(name)
+    head = b""
     try:
         while block := os.read(fd, BLOCK):
             digest.update(block)
+            head = head or block[:HEAD_BYTES]
             size += len(block)
-        if files is not None:
-            files.fsync(fd)
+        if then is not None:
+            then(fd)
     finally:
         os.close(fd)
-    return InputFile(path, digest.hexdigest(), size)
+    return InputFile(path, digest.hexdigest(), size), head

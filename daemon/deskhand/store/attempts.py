@@ -11,7 +11,6 @@ import os
 import re
 import stat
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from deskhand.core.record import timestamp
@@ -31,23 +30,18 @@ _STUBBORN = (OSError, RecursionError)
 """How removing what a handler left can fail; a tree of thousands of levels exhausts the stack."""
 
 
-@dataclass(frozen=True, slots=True)
 class AttemptFolder:
-    """Where one attempt works."""
+    """Where one attempt works.  *root* is its folder, *input* the copy in it, under its original name."""
 
-    root: Path
-    input: Path
-    """The copy, under its original name."""
+    __slots__ = ("input", "log", "out", "root")
 
-    @property
-    def out(self) -> Path:
+    def __init__(self, root: Path, input: Path) -> None:
+        self.root = root
+        self.input = input
+        self.out = root / "out"
         """Results."""
-        return self.root / "out"
-
-    @property
-    def log(self) -> Path:
+        self.log = root / "log"
         """Output of the handler; there only when it said something."""
-        return self.root / "log"
 
 
 class Attempts:
@@ -60,15 +54,25 @@ class Attempts:
     def prepare(self, key: str, payload: Path, name: str, sha256: str) -> AttemptFolder:
         """Copy *payload* for attempt *key*.  IntegrityError when its bytes are not those with *sha256*."""
         root = self._desk.work / key
-        self._files.remove_tree(root)
         folder = AttemptFolder(root, root / "in" / safe_name(name))
-        self._files.make_folder(folder.input.parent)
-        self._files.make_folder(folder.out)
+        self._new_root(root)
+        self._files.new_folder(folder.input.parent)
+        self._files.new_folder(folder.out)
         found = self._copy(payload, folder.input)
         if manifest_sha256(found) != sha256:
             self._files.remove_tree(root)
             raise IntegrityError("preparing a run", "the input is not what was recorded", path=payload)
         return folder
+
+    def _new_root(self, root: Path) -> None:
+        try:
+            self._files.new_folder(root)
+            return
+        except FileExistsError:  # left by a daemon that died
+            self._remove(root)
+        except FileNotFoundError:  # somebody tidied up
+            self._files.make_folder(root.parent)
+        self._files.new_folder(root)
 
     def _copy(self, source: Path, target: Path) -> tuple[InputFile, ...]:
         if not source.is_dir() or source.is_symlink():
@@ -85,28 +89,38 @@ class Attempts:
         return tuple(entries)
 
     def _copy_file(self, source: Path, target: Path) -> tuple[str, int]:
+        """Hash and size of what was copied."""
         digest = hashlib.sha256()
-        size = 0
-        flags = os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
         try:
-            read = os.open(source, flags)
+            read = os.open(source, os.O_RDONLY | _GUARDED)
         except OSError as error:
             if error.errno in GONE_OR_SWAPPED:
                 raise IntegrityError("preparing a run", error.strerror or str(error), path=source) from error
             raise
-        with os.fdopen(read, "rb") as reader:
-            if not stat.S_ISREG(os.fstat(read).st_mode):
+        try:
+            found = os.fstat(read)
+            if not stat.S_ISREG(found.st_mode):
                 raise IntegrityError("preparing a run", "the input is no regular file any more", path=source)
             self._files.before("copy", target)
             write = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             try:
-                while block := reader.read(BLOCK):
-                    digest.update(block)
-                    size += len(block)
-                    self._files.write_all(write, block)
+                size = self._pour(read, write, digest, min(found.st_size + 1, BLOCK))
             finally:
                 os.close(write)
+        finally:
+            os.close(read)
         return digest.hexdigest(), size
+
+    def _pour(self, read: int, write: int, digest: hashlib._Hash, block_size: int) -> int:
+        """Copy to the end; the bytes copied."""
+        size = 0
+        while block := os.read(read, block_size):
+            digest.update(block)
+            size += len(block)
+            self._files.write_all(write, block)
+            if len(block) < block_size:
+                break  # a short read of a regular file is its end: nobody has to ask once more
+        return size
 
     def publish_results(self, folder: AttemptFolder, identifier: str) -> tuple[str, ...]:
         """Make the results durable and put them beside the task in pending/; their name, if there are any.
@@ -131,10 +145,13 @@ class Attempts:
 
         StoreError when something else than a file stands in the log's place.
         """
-        target = self._desk.folder("pending") / f"{identifier}.log"
-        if not os.path.lexists(folder.log):
-            return (target.name,) if target.exists() else ()
-        if not stat.S_ISREG(folder.log.lstat().st_mode):
+        name = f"{identifier}.log"
+        target = f"{self._desk.folder('pending')}/{name}"
+        try:
+            found = os.lstat(folder.log)
+        except (FileNotFoundError, NotADirectoryError):
+            return (name,) if os.path.exists(target) else ()
+        if not stat.S_ISREG(found.st_mode):
             hint = "let the handler work in {output_dir}; `log` beside it is its output"
             raise StoreError(KEEPING, "its own `log` is no plain file", path=folder.log, hint=hint)
         self._files.before("append", target)
@@ -147,7 +164,22 @@ class Attempts:
         finally:
             os.close(fd)
         self._files.unlink(folder.log)
-        return (target.name,)
+        return (name,)
+
+    def discard_bare(self, folder: AttemptFolder, identifier: str) -> bool:
+        """Remove at little cost what an attempt left, when that is its input at most: no results, no log.
+
+        False when there is more, or results of an earlier attempt to replace: nothing that counts was removed then.
+        """
+        if os.path.lexists(f"{self._desk.folder('pending')}/{identifier}.out"):
+            return False
+        try:
+            self._files.remove_known(folder.input.parent, (folder.input.name,))
+            self._files.remove_known(folder.out)
+            self._files.remove_known(folder.root)
+        except OSError:
+            return False
+        return True
 
     def discard(self, folder: AttemptFolder) -> None:
         """Remove what an attempt left.  What cannot be removed now is removed at the next start."""

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import base64
 import errno
+import os
 import secrets
+from binascii import b2a_base64
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 
 from deskhand.core.chain import START, Link
 from deskhand.core.clock import Clock
+from deskhand.core.compatibility import FORMAT
 from deskhand.core.record import Draft, Record, Stamp, encode, line_hash
 from deskhand.errors import IntegrityError, StoreError
 from deskhand.store.audit_read import hash_at
@@ -27,17 +30,24 @@ from deskhand.store.mirror import Mirror
 from deskhand.store.open_segment import OpenSegment, new_segment
 from deskhand.store.segments import SNAPSHOT_NAME, batches, day_number, free_name, names
 
-FORMAT = 1
-"""Version of the line format, in the genesis record."""
 SNAPSHOTS_KEPT = 7
 _DAY = 86_400
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
 
 
 class AuditLog:
     """The log of one desk, open for writing."""
 
     def __init__(
-        self, files: Files, folder: Path, clock: Clock, log_id: str, run: str, segment: OpenSegment, link: Link
+        self,
+        files: Files,
+        folder: Path,
+        clock: Clock,
+        log_id: str,
+        run: str,
+        segment: OpenSegment,
+        link: Link,
+        first_seq: int = 1,
     ) -> None:
         """Use :meth:`create` or :meth:`open`."""
         self.log_id = log_id
@@ -60,6 +70,7 @@ class AuditLog:
         self._broken = False
         self._folder_unsynced = True
         self._day = day_number(segment.path.name)
+        self._first_seq = first_seq
         self.head = Head(link.seq, link.hash, segment.path.name, segment.size)
         self._head_file: HeadFile | None = None
 
@@ -115,7 +126,7 @@ class AuditLog:
             raise
         except OSError as error:
             raise _store_error(OPERATION, folder, error) from error
-        log = cls(files, folder, clock, log_id, run, segment, link)
+        log = cls(files, folder, clock, log_id, run, segment, link, found.newest.first_seq)
         log.recovered = recovered
         return log._begun()
 
@@ -179,7 +190,12 @@ class AuditLog:
         if self._mirror is not None:
             self._mirror.close()
 
-    # -- days --------------------------------------------------------------------------------------------------
+    # -- files -------------------------------------------------------------------------------------------------
+
+    @property
+    def records(self) -> int:
+        """Records in the file that is being written: what a start has to replay."""
+        return self._link.seq - self._first_seq + 1
 
     def rotation_due(self) -> bool:
         """Whether the UTC date is no longer the segment's."""
@@ -204,9 +220,9 @@ class AuditLog:
             self._broken = True
             raise
         except OSError as error:
-            raise _store_error("begin a new day of the audit log", self._folder, error) from error
+            raise _store_error("begin a new file of the audit log", self._folder, error) from error
         self._link = self._durable = Link(self._link.seq + 1, line_hash(line))
-        self._day = day_number(name)
+        self._day, self._first_seq = day_number(name), self._link.seq
         self._folder_unsynced = True
         try:
             self._settle()
@@ -248,12 +264,13 @@ class AuditLog:
 
     # -- reading back ------------------------------------------------------------------------------------------
 
-    def replay(self) -> tuple[bytes | None, Iterator[Record]]:
+    def replay(self, having: bytes = b"") -> tuple[bytes | None, Iterator[Record]]:
         """The newest usable snapshot (None: there is none, and none is needed) and every record after it.
 
-        Only committed records.  Raises IntegrityError, now or while iterating, when the log cannot be trusted.
+        Only committed records, and only those whose line has *having* in it.  Raises IntegrityError, now or while
+        iterating, when the log cannot be trusted.
         """
-        return replay(self._folder, self.head)
+        return replay(self._folder, self.head, having)
 
     def hash_at(self, seq: int) -> str | None:
         """Hash of the committed record *seq*; None when it is not in the files that are here."""
@@ -313,7 +330,18 @@ class AuditLog:
 
 
 def _stamp(clock: Clock, run: str, link: Link) -> Stamp:
-    return Stamp(link.hash, link.seq + 1, clock.wall(), run, clock.monotonic_ns(), secrets.token_urlsafe(16))
+    return Stamp(link.hash, link.seq + 1, clock.wall(), run, clock.monotonic_ns(), next(_salts))
+
+
+def _random_salts() -> Iterator[str]:
+    """16 random bytes each; the system is asked for 64 at a time."""
+    while True:
+        block = os.urandom(1024)
+        for start in range(0, 1024, 16):
+            yield b2a_base64(block[start : start + 16], newline=False).translate(_URL_SAFE, b"=").decode()
+
+
+_salts = _random_salts()
 
 
 def _store_error(operation: str, path: Path, error: OSError) -> StoreError:

@@ -2,7 +2,8 @@
 
 Rules: everything up to the head was durable, so anything wrong there is damage and refused by name.  Beyond the head
 every complete line that continues the chain stays; the first one that does not, and all that follows, may be cut,
-but only in the newest file.  With no head only an incomplete last line may be cut.
+but only in the newest file.  With no head only an incomplete last line may be cut.  A log that a newer deskhand began
+or went on with is refused before anything is written; what stands further back is looked at when it is replayed.
 
 :func:`examine` reads and judges; :func:`mend` writes what it decided.  Older files are held against the facts in the
 first line of the next one (name, size, numbers); their lines are read again by ``deskhand audit verify``.
@@ -14,16 +15,18 @@ import base64
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NoReturn
 
 from deskhand.core.chain import Link, explain, follow, link_of
-from deskhand.core.record import Draft, decode, line_hash
+from deskhand.core.compatibility import NEWER, unknown
+from deskhand.core.record import Draft, Record, decode, line_hash
 from deskhand.errors import IntegrityError
 from deskhand.store.files import Files
-from deskhand.store.head import HEAD_NAME, Head, read_head
+from deskhand.store.head import HEAD_NAME, HEAD_VERSION, Head, head_version, read_head
 from deskhand.store.open_segment import OpenSegment, open_for_writing
 from deskhand.store.segments import OPENING_TYPES, Segment, batches, scan
 
@@ -104,6 +107,9 @@ def examine(folder: Path) -> Found:
     """Judge the log in *folder*; IntegrityError (file, line, what to do) when it must not be gone on with."""
     listing = scan(folder)
     head, no_head = read_head(folder)
+    if (version := head_version(folder)) is not None and version > HEAD_VERSION:
+        cause = f"it has form {version}; this deskhand knows form {HEAD_VERSION}"
+        raise IntegrityError(OPERATION, cause, path=folder / HEAD_NAME, hint=NEWER)
     for path, reason in listing.damaged:
         _refuse(path, 1, reason)
     segments = listing.segments
@@ -129,6 +135,8 @@ def _index(segments: tuple[Segment, ...], head: Head, folder: Path) -> int:
 
 def _check_joints(segments: tuple[Segment, ...]) -> None:
     """Every file must begin like one, and say of the one before what is so."""
+    for segment in segments:
+        _refuse_newer(segment, segment.opening, 1)
     opening = segments[0].opening
     if opening is None or opening.type not in OPENING_TYPES or (opening.type == "log.genesis") != (opening.seq == 1):
         _refuse(segments[0].path, 1, "it does not begin with log.genesis or segment.open")
@@ -183,7 +191,7 @@ def _check_newest(segments: tuple[Segment, ...], link: Link, head: Head | None, 
     if head is not None and head.file == segment.name:
         _check_to_head(segment, walk, head)
         known = head.offset
-    walk.run(segment, segment.size, _is_record)
+    walk.run(segment, segment.size, partial(_is_record, segment, walk))
     reason = None
     if walk.bad is not None:
         reason = explain(walk.link, walk.bad, None).reason if not _chains(walk) else "the line is no record"
@@ -193,12 +201,19 @@ def _check_newest(segments: tuple[Segment, ...], link: Link, head: Head | None, 
     return Found(segments, walk.link, walk.offset, walk.lines + 1, known, reason)
 
 
-def _is_record(line: bytes) -> bool:
+def _is_record(segment: Segment, walk: _Walk, line: bytes) -> bool:
     try:
-        decode(line)
+        record = decode(line)
     except ValueError:
         return False
+    _refuse_newer(segment, record, walk.lines + record.seq - walk.link.seq)
     return True
+
+
+def _refuse_newer(segment: Segment, record: Record | None, line: int) -> None:
+    newer = None if record is None else unknown(record)
+    if newer is not None:
+        raise IntegrityError(OPERATION, f"line {line}: {newer}", path=segment.path, hint=NEWER)
 
 
 def _chains(walk: _Walk) -> bool:

@@ -7,6 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from deskhand.core.chain import explain, follow
+from deskhand.core.compatibility import NEWER, unknown
 from deskhand.core.record import Record, decode
 from deskhand.errors import IntegrityError
 from deskhand.store.head import Head
@@ -15,20 +16,22 @@ from deskhand.store.segments import SNAPSHOT_NAME, Segment, batches, scan
 _OPERATION = "replay the audit log"
 
 
-def replay(folder: Path, head: Head) -> tuple[bytes | None, Iterator[Record]]:
+def replay(folder: Path, head: Head, having: bytes = b"") -> tuple[bytes | None, Iterator[Record]]:
     """The newest usable snapshot and every record after it, up to *head*; without one, every record.
 
+    *having*: only records whose line has this in it; the others are checked and not taken apart.
+
     Raises IntegrityError when there is no usable snapshot and the first days are not here, or (while iterating) when
-    a line does not continue the chain.
+    a line does not continue the chain, or was made by a newer deskhand.
     """
     segments = scan(folder).segments
     for index in range(len(segments) - 1, -1, -1):
         segment = segments[index]
         if segment.first_seq == 1:
-            return None, _records(segments[index:], head)
+            return None, _records(segments[index:], head, having)
         snapshot = read_snapshot(segment)
         if snapshot is not None:
-            return snapshot, _records(segments[index:], head)
+            return snapshot, _records(segments[index:], head, having)
     raise IntegrityError(
         _OPERATION,
         "no usable snapshot, and the log does not begin here",
@@ -49,7 +52,7 @@ def read_snapshot(segment: Segment) -> bytes | None:
     return data if sha256(data).hexdigest() == digest else None
 
 
-def _records(segments: tuple[Segment, ...], head: Head) -> Iterator[Record]:
+def _records(segments: tuple[Segment, ...], head: Head, having: bytes) -> Iterator[Record]:
     link = segments[0].start
     for segment in segments:
         number = 0
@@ -57,10 +60,15 @@ def _records(segments: tuple[Segment, ...], head: Head) -> Iterator[Record]:
             link, good = follow(link, batch)
             for line in batch[:good]:
                 number += 1
+                if having not in line:
+                    continue
                 try:
-                    yield decode(line)
+                    record = decode(line)
                 except ValueError as error:
                     raise _damaged(segment, number, str(error)) from error
+                if (newer := unknown(record)) is not None:
+                    raise IntegrityError(_OPERATION, f"line {number}: {newer}", path=segment.path, hint=NEWER)
+                yield record
             if good < len(batch):
                 raise _damaged(segment, number + 1, explain(link, batch[good], None).reason)
         if segment.name == head.file:

@@ -198,12 +198,8 @@ class _Verifier:
     def _check_chain(
         self, segment: Segment, batch: list[bytes], number: int, following: bytes | None, end: str | None
     ) -> None:
-        at = 0
-        while True:
-            self._link, good = follow(self._link, batch[at:])
-            at += good
-            if at == len(batch):
-                return
+        self._link, at = follow(self._link, batch)
+        while at < len(batch):
             bad = batch[at]
             after = batch[at + 1] if at + 1 < len(batch) else following
             fault = explain(self._link, bad, end if after is None else _prev(after))
@@ -213,7 +209,16 @@ class _Verifier:
                 self._problem(segment.name, number + at + (0 if fault.before else 1), fault.reason)
             says = claim(bad)
             self._link = link_of(bad, self._link.seq + 1 if says is None else says.seq)
+            at = self._skip_good(batch, at + 1)
+
+    def _skip_good(self, batch: list[bytes], at: int) -> int:
+        """The next line that breaks the chain, from *at* on; one by one, because where one is there are often more."""
+        while at < len(batch):
+            self._link, good = follow(self._link, batch[at : at + 1])
+            if not good:
+                break
             at += 1
+        return at
 
     def _check_content(self, segment: Segment, line: bytes, number: int) -> None:
         try:

@@ -21,13 +21,13 @@ from msgspec import Struct
 from deskhand.core.names import visible
 from deskhand.core.settle import Kind, Observation
 from deskhand.core.task import Source
+from deskhand.store.claim_batch import Batch
 from deskhand.store.claim_copy import Changed, SourceError, copy_file, copy_tree
-from deskhand.store.desk import Desk
 from deskhand.store.drop_file import DropFile
-from deskhand.store.files import Files
 from deskhand.store.folder import Entry, Folder, entry_of, observation
 from deskhand.store.lease import Lease, has_writer, lease
-from deskhand.store.staging import PROBLEMS, Claim, Mark, make_folder, remove_if_empty
+from deskhand.store.place import Place
+from deskhand.store.staging import PROBLEMS, Claim, Mark, make_folder
 from deskhand.store.tree import Tree, survey, walk
 
 RENAME_REFUSED = frozenset({errno.EXDEV, errno.EPERM, errno.EACCES, errno.EROFS, errno.EBUSY, errno.ETXTBSY})
@@ -44,29 +44,6 @@ MAY_PASS = frozenset(
     }
 )
 """Errors in reading a drop that say nothing about the drop."""
-
-
-class Place(Struct, frozen=True):
-    """Where a drop stands."""
-
-    inbox: str
-    """Name of the inbox."""
-    root: Path
-    """The inbox folder."""
-    route: str | None
-    name: str
-    copy_only: bool = False
-    """True for polled inboxes: never renamed from."""
-
-    @property
-    def key(self) -> tuple[str, str | None, str]:
-        """What tells it from every other place: inbox, route, name."""
-        return self.inbox, self.route, self.name
-
-    @property
-    def path(self) -> Path:
-        """The drop's own path."""
-        return self.root / self.route / self.name if self.route else self.root / self.name
 
 
 class Claimed(Struct, frozen=True):
@@ -120,74 +97,14 @@ class Gone(Struct, frozen=True):
 Outcome = Claimed | Postponed | Declined | Gone
 
 
-class Batch:
-    """The claimed folders of one batch: one for each inbox and route, not one per drop."""
-
-    def __init__(self, files: Files, desk: Desk) -> None:
-        self.files = files
-        self.desk = desk
-        self.uid = os.geteuid() if hasattr(os, "geteuid") else 0
-        self._folders: dict[tuple[str, str | None], Path] = {}
-        self.sources: set[Path] = set()
-        """Folders that names were moved out of."""
-
-    def folder(self, place: Place) -> Path:
-        """Where drops of this place's kind go."""
-        key = (place.inbox, place.route)
-        if key not in self._folders:
-            self._folders[key] = make_folder(self.files, self.desk, Claim(place.inbox, place.route))
-        return self._folders[key]
-
-    def rename(self, place: Place) -> Path:
-        """Move the drop into its claimed folder.  OSError as the system says."""
-        target = self.folder(place) / place.name
-        try:
-            self.files.rename(place.path, target)
-        except FileExistsError:
-            del self._folders[place.inbox, place.route]
-            target = self.folder(place) / place.name
-            self.files.rename(place.path, target)
-        self.sources.add(place.path.parent)
-        return target
-
-    def give_back(self, taken: Path, place: Place) -> bool:
-        """Undo :meth:`rename`; False when the name is taken meanwhile (the next start takes it up again)."""
-        try:
-            self.files.rename(taken, place.path)
-        except FileExistsError:
-            return False
-        return True
-
-    def close(self) -> None:
-        """Remove the folders that have nothing left in them; what cannot be removed goes at the next start."""
-        for path in self._folders.values():
-            try:
-                remove_if_empty(self.files, path)
-            except OSError:
-                continue
-
-
 def claim(batch: Batch, place: Place, seen: Observation) -> Outcome:
     """Take the drop at *place*, which was last observed as *seen*.  OSError when the staging area does not work."""
     try:
-        with _parent(place) as folder:
-            return _claim(batch, place, seen, folder)
+        return _claim(batch, place, seen, batch.parent(place))
     except Changed as changed:
         return Postponed(str(changed))
     except SourceError as error:
         return declined(error, seen.size)
-
-
-def _parent(place: Place) -> Folder:
-    """The folder that the drop is in, reached without following a link."""
-    try:
-        root = Folder.open(place.root)
-        if place.route is None:
-            return root
-        with root:
-            return root.folder(place.route)
-    except OSError as error:
-        raise SourceError.of(error) from error
 
 
 def declined(error: SourceError, size: int) -> Postponed | Declined | Gone:
@@ -232,7 +149,7 @@ def _claim_file(batch: Batch, place: Place, seen: Observation, folder: Folder) -
         entry = entry_of(place.name, os.fstat(fd))
         if observation(entry) != seen:
             raise Changed
-        with lease(fd, place.path) as held:
+        with lease(fd, place.text) as held:
             if held.writer:
                 return Postponed("somebody has it open for writing", writer=True)
             if held.writer is False and _ours(batch, place, entry):
@@ -295,7 +212,15 @@ def _still(folder: Folder, entry: Entry) -> bool:
 
 
 def _publish(batch: Batch, place: Place, partial: Path, claimed: Claim, kind: Literal["file", "folder"]) -> Claimed:
-    """Give a finished copy its name in ``claimed/``."""
+    """Make a finished copy durable and give it its name in ``claimed/``.
+
+    What stands there is a drop for the next start, and the original goes when that is on record: after a power cut a
+    name without its bytes would be taken for the whole of it.
+    """
+    if kind == "folder":
+        batch.files.fsync_tree(partial)
+    else:
+        batch.files.fsync_file(partial)
     target = make_folder(batch.files, batch.desk, claimed) / place.name
     batch.files.rename(partial, target)
     source = claimed.source

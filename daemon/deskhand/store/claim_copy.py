@@ -2,7 +2,7 @@
 
 Rules: what is read is compared before and after on the same open file, so that a source that changes meanwhile is
 noticed; errors in reading are told from errors in writing, because only the latter concern the whole desk.  Copies
-are not durable yet; ``store.accept`` sees to that.
+are not durable yet; whoever gives them a name that counts sees to that.
 """
 
 from __future__ import annotations

@@ -2,108 +2,113 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 CONFIG_NAME = "deskhand.yaml"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Desk:
-    """The paths of one desk.  *root* is absolute and resolved."""
+    """The paths of one desk.  *root* is absolute and resolved.  Each is put together once: they are asked for often."""
 
     root: Path
+    _folders: dict[str, Path] = field(default_factory=dict, init=False, repr=False, compare=False)
 
-    @property
+    @cached_property
     def config(self) -> Path:
         """`deskhand.yaml`; its presence marks the desk."""
         return self.root / CONFIG_NAME
 
-    @property
+    @cached_property
     def inbox(self) -> Path:
         """`watch_inbox/`, where people drop."""
         return self.root / "watch_inbox"
 
-    @property
+    @cached_property
     def queue(self) -> Path:
         """`queue/`, on one local filesystem."""
         return self.root / "queue"
 
     def folder(self, name: str) -> Path:
         """A state folder: `queue/<name>`."""
-        return self.queue / name
+        found = self._folders.get(name)
+        if found is None:
+            found = self._folders[name] = self.queue / name
+        return found
 
-    @property
+    @cached_property
     def approvals(self) -> Path:
         """`queue/approvals/`, where requests stand."""
         return self.queue / "approvals"
 
-    @property
+    @cached_property
     def staging(self) -> Path:
         """`queue/.staging/`: drops on their way in."""
         return self.queue / ".staging"
 
-    @property
+    @cached_property
     def partial(self) -> Path:
         """Copies being made; discarded at start."""
         return self.staging / "partial"
 
-    @property
+    @cached_property
     def claimed(self) -> Path:
         """Drops that are ours: `<inbox>~<route>~<n>/<original name>`."""
         return self.staging / "claimed"
 
-    @property
+    @cached_property
     def accepted(self) -> Path:
         """Durable tasks under their id, about to be recorded and placed."""
         return self.staging / "accepted"
 
-    @property
+    @cached_property
     def dropped(self) -> Path:
         """`<id>/` folders that `deskhand drop` leaves: the file and `drop.json`."""
         return self.staging / "dropped"
 
-    @property
+    @cached_property
     def requests(self) -> Path:
         """`queue/.requests/<id>.<16 hex>.json`: what each waiting request must say, byte for byte."""
         return self.queue / ".requests"
 
-    @property
+    @cached_property
     def salt(self) -> Path:
         """The desk's secret, see ``store.desk_salt``."""
         return self.queue / ".salt"
 
-    @property
+    @cached_property
     def work(self) -> Path:
         """`queue/.work/<key>-<attempt>/`: working copies of attempts."""
         return self.queue / ".work"
 
-    @property
+    @cached_property
     def lock(self) -> Path:
         """The daemon's lock file."""
         return self.queue / ".lock"
 
-    @property
+    @cached_property
     def socket(self) -> Path:
         """The control socket."""
         return self.queue / ".control.sock"
 
-    @property
+    @cached_property
     def audit(self) -> Path:
         """`audit_logs/`."""
         return self.root / "audit_logs"
 
-    @property
+    @cached_property
     def vault(self) -> Path:
         """`vault/`."""
         return self.root / "vault"
 
-    @property
+    @cached_property
     def recipes(self) -> Path:
         """`vault/recipes/`."""
         return self.vault / "recipes"
 
-    @property
+    @cached_property
     def logs(self) -> Path:
         """`logs/`: the operational log."""
         return self.root / "logs"

@@ -9,21 +9,27 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Literal
 
 from msgspec.structs import replace
 
 from deskhand.core.names import is_id, key_of
 from deskhand.core.settle import Kind
-from deskhand.store.claim import Batch, Claimed, Declined, Gone, Outcome, Place, claim, source_of
+from deskhand.store.claim import Claimed, Declined, Gone, Outcome, claim, source_of
+from deskhand.store.claim_batch import Batch
 from deskhand.store.claim_copy import SourceError
 from deskhand.store.desk import Desk
 from deskhand.store.drop_file import DROP_FILE, DROP_FILE_MAX, PAYLOAD, DropFile, original_name, read
+from deskhand.store.files import Files
 from deskhand.store.folder import Folder, observation
+from deskhand.store.place import Place
 from deskhand.store.staging import Claim, Mark, make_folder
 from deskhand.store.tree import survey
 
 INBOX = "drop"
+ABANDONED = 86_400.0
+"""Seconds after which nobody writes on what is not finished."""
 WRONG_SHAPE = frozenset(
     {errno.ENOENT, errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.ENXIO, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG}
 )
@@ -36,6 +42,21 @@ def waiting(desk: Desk) -> list[str]:
         return sorted(name for name in os.listdir(desk.dropped) if not name.startswith("."))
     except FileNotFoundError:
         return []
+
+
+def sweep(files: Files, desk: Desk, now: float) -> None:
+    """Remove what commands that were cut off left half-written; *now*: epoch seconds.
+
+    A command that still writes has changed something in it within a day.
+    """
+    for path in desk.dropped.glob(".*.partial"):
+        if not is_id(path.name[1:].removesuffix(".partial")):
+            continue
+        with suppress(OSError):  # another user's cannot be removed, one that vanishes got its name
+            with Folder.open(desk.dropped) as folder:
+                changed = survey(folder, path.name, uid=None, limit=1_000_000).seen.mtime_ns / 1e9
+            if now - changed > ABANDONED:
+                files.remove_tree(path)
 
 
 def holds(desk: Desk, key: str) -> bool:
@@ -122,5 +143,5 @@ def _forged(batch: Batch, name: str, kind: Literal["file", "folder"], why: str) 
     with Folder.open(source.parent) as folder:
         seen = source_of(folder.look(name))
     batch.files.rename(source, target)
-    batch.sources.add(batch.desk.dropped)
+    batch.moved_from(Place(INBOX, batch.desk.dropped, None, name))
     return Claimed(target, name, INBOX, None, kind, seen, mark=Mark.FORGED, why=why)

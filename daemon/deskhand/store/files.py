@@ -17,15 +17,27 @@ import shutil
 import stat
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
 AT_FDCWD = -100
 RENAME_NOREPLACE = 1
+SYNC_FILE_RANGE_WRITE = 2
 FALLOC_FL_KEEP_SIZE = 1
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
+if _libc is not None and hasattr(_libc, "renameat2"):
+    _libc.renameat2.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint)
+
 StrPath = str | os.PathLike[str]
+
+
+def _syncfs(fd: int) -> None:
+    if _libc is None or _libc.syncfs(fd) != 0:
+        code = errno.ENOSYS if _libc is None else ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
+
 
 TROUBLE = frozenset(
     {
@@ -142,6 +154,18 @@ class Files:
         """Make an open file's bytes, and the size needed to read them, durable; FsyncError when that failed."""
         self._sync("fdatasync", getattr(os, "fdatasync", os.fsync), fd)
 
+    def sync_filesystem(self, fd: int) -> None:
+        """Make everything on an open file's filesystem durable (Linux); FsyncError when that failed."""
+        self._sync("syncfs", _syncfs, fd)
+
+    def begin_writing(self, fd: int) -> None:
+        """Let the system begin to write an open file's bytes, so that a sync that comes later waits less (Linux).
+
+        Nothing is durable by it, and a refusal means nothing.
+        """
+        if _libc is not None and hasattr(_libc, "sync_file_range"):
+            _libc.sync_file_range(fd, ctypes.c_long(0), ctypes.c_long(0), SYNC_FILE_RANGE_WRITE)
+
     def fsync_file(self, path: StrPath) -> None:
         """Like :meth:`fsync`, for a file that is not open."""
         # A handler may have made it: a pipe without a writer must not hold us up.
@@ -182,10 +206,8 @@ class Files:
         """Give *source* the name *target*; FileExistsError when that name is taken, and nothing is changed."""
         self.before("rename", target)
         if _libc is not None and hasattr(_libc, "renameat2"):
-            result = _libc.renameat2(
-                AT_FDCWD, os.fsencode(source), AT_FDCWD, os.fsencode(target), ctypes.c_uint(RENAME_NOREPLACE)
-            )
-            if result == 0:
+            paths = os.fsencode(source), os.fsencode(target)
+            if _libc.renameat2(AT_FDCWD, paths[0], AT_FDCWD, paths[1], RENAME_NOREPLACE) == 0:
                 return
             code = ctypes.get_errno()
             if code not in (errno.ENOSYS, errno.EINVAL):
@@ -213,6 +235,27 @@ class Files:
         if not os.path.isdir(path):
             self.before("mkdir", path)
             os.makedirs(path, mode=mode, exist_ok=True)
+
+    def new_folder(self, path: StrPath, *, mode: int = 0o700) -> None:
+        """Make a folder; FileExistsError when the name is taken."""
+        self.before("mkdir", path)
+        os.mkdir(path, mode)
+
+    def remove_known(self, path: StrPath, names: Iterable[str] = ()) -> None:
+        """Remove a folder of ours that holds at most the files *names*; OSError (ENOTEMPTY) when there is more in it.
+
+        What a handler put in the folder's place is neither followed nor removed (ENOTDIR).
+        """
+        self.before("rmtree", path)
+        if names:
+            fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0))
+            try:
+                for name in names:
+                    with suppress(FileNotFoundError):
+                        os.unlink(name, dir_fd=fd)
+            finally:
+                os.close(fd)
+        os.rmdir(path)
 
     def remove_tree(self, path: StrPath) -> None:
         """Remove a folder of ours with everything in it, read-only folders too; one that is not there is no error."""

@@ -19,6 +19,8 @@ from deskhand.store.files import Files
 
 HEAD_NAME = "head"
 HEAD_SIZE = 256
+HEAD_VERSION = 1
+_VERSION = re.compile(rb"deskhand-head-([1-9]\d{0,8}) ")
 _LINE = re.compile(r"(deskhand-head-1 (\d+) ([0-9a-f]{64}) (\d+) (audit_[0-9_-]+\.jsonl)) ([0-9a-f]{16}) *\n\Z")
 _READS = 5
 
@@ -76,6 +78,15 @@ def read_head(folder: Path) -> tuple[Head | None, str | None]:
         except ValueError as error:
             reason = str(error)
     return None, reason
+
+
+def head_version(folder: Path) -> int | None:
+    """The form that the head in *folder* says it has; None when there is none or it says nothing of the kind."""
+    try:
+        found = _VERSION.match((folder / HEAD_NAME).read_bytes())
+    except FileNotFoundError:
+        return None
+    return None if found is None else int(found[1])
 
 
 class HeadFile:

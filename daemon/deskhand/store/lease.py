@@ -17,7 +17,8 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+
+from deskhand.store.files import StrPath
 
 if sys.platform == "linux":
     import fcntl
@@ -41,7 +42,7 @@ class Lease:
 
 
 @contextmanager
-def lease(fd: int, path: Path) -> Iterator[Lease]:
+def lease(fd: int, path: StrPath) -> Iterator[Lease]:
     """Hold a read lease on the open file *fd* (found at *path*) while the block runs, if that is possible."""
     if sys.platform == "win32":
         yield Lease(_exclusive_refused(path))
@@ -62,13 +63,13 @@ def lease(fd: int, path: Path) -> Iterator[Lease]:
         fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
 
 
-def has_writer(fd: int, path: Path) -> bool | None:
+def has_writer(fd: int, path: StrPath) -> bool | None:
     """Whether anybody writes to the open file right now; None = unknown."""
     with lease(fd, path) as held:
         return held.writer
 
 
-def _exclusive_refused(path: Path) -> bool | None:
+def _exclusive_refused(path: StrPath) -> bool | None:
     if sys.platform != "win32":
         return None
     import ctypes

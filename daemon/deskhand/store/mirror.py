@@ -113,13 +113,23 @@ class Mirror:
         entry = Entry(log_id, _shown(self._desk), status.st_dev, status.st_ino, self._machine, 0, "")
         path = self._state / f"{log_id}~{_path_hash(self._desk)}.json"
         self._files.make_folder(self._state)
-        self._files.write_atomic(path, _content(entry, link))
+        self._replace(path, _content(entry, link))
         for other in self._candidates(log_id):
             known = _read(other)
             if other != path and (known is None or not self._lives(known)):
                 self._files.unlink(other)
         self._fd = os.open(path, os.O_RDWR | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0))
         self._template = entry
+
+    def _replace(self, path: Path, data: bytes) -> None:
+        """Old or new at every moment."""
+        # Other desks share this folder, so nothing there may be swept; under a name that is this desk's own, the next
+        # try finds and removes what a crash left.
+        temporary = path.with_name(f".deskhand-{path.stem}.tmp")
+        self._files.unlink(temporary)
+        self._files.create(temporary, data)
+        self._files.replace(temporary, path)
+        self._files.fsync_folder(self._state)
 
     # -- checking ----------------------------------------------------------------------------------------------
 

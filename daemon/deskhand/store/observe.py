@@ -18,9 +18,9 @@ from deskhand.core.names import TEMPORARY
 from deskhand.core.settings import Inbox
 from deskhand.core.settle import DOWNLOADING, Kind, Observation
 from deskhand.errors import ConfigError
-from deskhand.store.claim import Place
 from deskhand.store.desk import Desk
 from deskhand.store.folder import Entry, Folder, observation
+from deskhand.store.place import Place
 from deskhand.store.tree import survey
 
 PATH_MAX = 4096
@@ -80,17 +80,20 @@ class Names:
         return self._ignored.match(name) is None and (self._match is None or self._match.match(name) is not None)
 
 
-def observe(inbox: Inbox, root: Path, recipes: Container[str], names: Names) -> Iterator[tuple[Place, Entry]]:
-    """Every possible drop of *inbox*.  *recipes*: names of routing folders.  OSError when the inbox cannot be read."""
+def observe(inbox: Inbox, root: Path, recipes: Container[str], names: Names) -> Iterator[tuple[Place, Entry] | None]:
+    """Every possible drop of *inbox*, and None for each name that cannot be one: looking at it has cost time, too.
+
+    *recipes*: names of routing folders.  OSError when the inbox cannot be read.
+    """
     with Folder.open(root) as folder:
         for entry in folder.entries():
             if entry.kind is Kind.FOLDER and entry.name in recipes:
                 yield from _routed(inbox, root, folder, entry.name, names)
-            elif names.wanted(entry):
-                yield Place(inbox.name, root, None, entry.name, inbox.poll), entry
+            else:
+                yield (Place(inbox.name, root, None, entry.name, inbox.poll), entry) if names.wanted(entry) else None
 
 
-def _routed(inbox: Inbox, root: Path, folder: Folder, route: str, names: Names) -> Iterator[tuple[Place, Entry]]:
+def _routed(inbox: Inbox, root: Path, folder: Folder, route: str, names: Names) -> Iterator[tuple[Place, Entry] | None]:
     try:
         inner = folder.folder(route)
     except OSError:
@@ -98,8 +101,7 @@ def _routed(inbox: Inbox, root: Path, folder: Folder, route: str, names: Names) 
         return
     with inner:
         for entry in inner.entries():
-            if names.wanted(entry):
-                yield Place(inbox.name, root, route, entry.name, inbox.poll), entry
+            yield (Place(inbox.name, root, route, entry.name, inbox.poll), entry) if names.wanted(entry) else None
 
 
 def find(inbox: Inbox, root: Path, recipes: Container[str], names: Names, path: Path) -> tuple[Place, Entry] | None:

@@ -16,7 +16,9 @@ from pathlib import Path
 from deskhand.core.names import member
 from deskhand.core.state import STATE_FOLDERS
 from deskhand.store.desk import Desk
+from deskhand.store.drop_file import DROP_FILE
 from deskhand.store.files import Files
+from deskhand.store.staging import remove_if_empty
 
 
 class QueueFolders:
@@ -53,29 +55,43 @@ class QueueFolders:
             for entry in entries:
                 yield entry.name
 
+    def holds_claims(self) -> bool:
+        """Whether anything that was claimed or handed in stands in the staging area."""
+        return any(next(folder.iterdir(), None) for folder in (self._desk.claimed, self._desk.dropped))
+
     def modified(self, folder: str) -> int:
         """When names in the folder last changed (ns); changes whenever a scan could see something new."""
         return self._desk.folder(folder).stat().st_mtime_ns
 
     def exists(self, folder: str, name: str) -> bool:
         """Whether *name* stands in *folder* (never following a link)."""
-        return os.path.lexists(self._desk.folder(folder) / name)
+        return os.path.lexists(f"{self._desk.folder(folder)}/{name}")
 
     def move(self, names: Iterable[str], source: Path, folder: str) -> tuple[str, ...]:
         """Move files into a state folder; the names that are in neither place are returned."""
-        target = self._desk.folder(folder)
-        missing = []
-        for name in names:
-            try:
-                self._files.rename(source / name, target / name)
-            except FileNotFoundError:
-                if not os.path.lexists(target / name):
-                    missing.append(name)
-            except FileExistsError:
-                if os.path.lexists(source / name):
-                    self.set_aside(folder, name)
-                    self._files.rename(source / name, target / name)
-        return tuple(missing)
+        return tuple(name for name in names if not self.bring(f"{source}{os.sep}{name}", name, folder))
+
+    def bring(self, path: str, name: str, folder: str) -> bool:
+        """Move what stands at *path* into a state folder, as *name*; False when it is in neither place."""
+        target = f"{self._desk.folder(folder)}{os.sep}{name}"
+        try:
+            self._files.rename(path, target)
+        except FileNotFoundError:
+            return os.path.lexists(target)
+        except FileExistsError:
+            if os.path.lexists(path):
+                self.set_aside(folder, name)
+                self._files.rename(path, target)
+        return True
+
+    def tidy_staging(self, folders: Iterable[Path]) -> None:
+        """Remove the folders that payloads came from, where nothing is left.  What cannot be removed is found again."""
+        for folder in folders:
+            with suppress(OSError):
+                if folder.parent == self._desk.dropped:
+                    self._files.unlink(folder / DROP_FILE)
+                if folder != self._desk.claimed:
+                    remove_if_empty(self._files, folder)
 
     def rename(self, source: Path, target: Path) -> None:
         """Give one file its right name again; nothing happens when that name is taken or the file is gone."""

@@ -11,6 +11,7 @@ import os
 import re
 import stat
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from deskhand.core.strict_yaml import MAX_BYTES
@@ -24,7 +25,7 @@ READ_ONLY = 0o444
 _VERSION = re.compile(r"v(\d{4,9})\.(?:yaml|py)\Z")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RecipePaths:
     """The folders of recipes in a desk."""
 
@@ -38,7 +39,7 @@ class RecipePaths:
         """The code file beside the drafts."""
         return self.desk.recipes / "drafts" / name
 
-    @property
+    @cached_property
     def blessed(self) -> Path:
         """`vault/recipes/blessed/`."""
         return self.desk.recipes / "blessed"

@@ -11,6 +11,7 @@ import errno
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 
@@ -52,6 +53,17 @@ class Unblessed:
 
 
 @dataclass(frozen=True, slots=True)
+class _Cached:
+    """A version that was read and proved."""
+
+    blessed: frozenset[Pin]
+    """What was on record then."""
+    paths: tuple[Path, ...]
+    identity: _Identity
+    recipe: Recipe
+
+
+@dataclass(frozen=True)
 class Catalogue:
     """The recipes of a desk at one moment."""
 
@@ -67,9 +79,13 @@ class Catalogue:
 
     def get(self, identifier: str) -> Recipe | None:
         """The newest version of a recipe that may run."""
-        return next((recipe for recipe in self.recipes if recipe.id == identifier), None)
+        return self._by_id.get(identifier)
 
-    @property
+    @cached_property
+    def _by_id(self) -> Mapping[str, Recipe]:
+        return {recipe.id: recipe for recipe in self.recipes}
+
+    @cached_property
     def ids(self) -> frozenset[str]:
         """Ids of the recipes that may run: the names of routing folders."""
         return frozenset(recipe.id for recipe in self.recipes)
@@ -81,7 +97,8 @@ class Recipes:
     def __init__(self, files: Files, desk: Desk) -> None:
         self._files = files
         self.paths = RecipePaths(desk)
-        self._cache: dict[Pin, tuple[_Identity, Recipe]] = {}
+        self._cache: dict[Pin, _Cached] = {}
+        self._glanced: dict[Pin, Recipe] = {}
         self.current = Catalogue()
         """As of the last :meth:`refresh`; before the first one nothing is blessed."""
 
@@ -93,6 +110,7 @@ class Recipes:
     def refresh(self, pins: Iterable[Pin]) -> Catalogue:
         """Take what is blessed from recorded pins, and look at the files."""
         recorded = frozenset(pins)
+        self.look_again()
         self.current = Catalogue(pins=recorded)
         newest: dict[str, Pin] = {}
         for pin in sorted(recorded):
@@ -116,12 +134,13 @@ class Recipes:
 
     def get(self, pin: Pin) -> Recipe:
         """Exactly the recipe that was blessed.  IntegrityError when it is not recorded or no longer the same bytes."""
+        cached = self._cache.get(pin)
+        if cached is not None and cached.blessed is self.current.pins and cached.identity == _identity(cached.paths):
+            return cached.recipe
         self._check_recorded(pin)
         path = self.paths.version(pin.id, pin.version)
-        identity = self._identity(pin, path)
-        cached = self._cache.get(pin)
-        if cached is not None and cached[0] == identity:
-            return cached[1]
+        paths = (path,) if pin.code_sha256 is None else (path, self.code_path(pin))
+        identity = _identity(paths)
         data = _verified(path, pin.sha256)
         if pin.code_sha256 is not None:
             self.code(pin)
@@ -129,8 +148,19 @@ class Recipes:
         if reading.recipe is None:
             cause = lines(reading.violations, path.name)
             raise ConfigError("reading a blessed recipe", cause, path=path, hint="bless a corrected version")
-        self._cache[pin] = identity, reading.recipe
+        self._cache[pin] = _Cached(self.current.pins, paths, identity, reading.recipe)
         return reading.recipe
+
+    def glance(self, pin: Pin) -> Recipe:
+        """Like :meth:`get`, but what was proved since the last :meth:`look_again` is believed."""
+        found = self._glanced.get(pin)
+        if found is None:
+            found = self._glanced[pin] = self.get(pin)
+        return found
+
+    def look_again(self) -> None:
+        """Believe nothing that :meth:`glance` proved so far."""
+        self._glanced.clear()
 
     def code(self, pin: Pin) -> bytes:
         """The blessed snapshot of the code.  IntegrityError when it is not what was blessed."""
@@ -200,21 +230,6 @@ class Recipes:
             cause = f"version {pin.version} of {pin.id} was recorded with different contents"
             raise IntegrityError("reading a blessed recipe", cause, hint=_HINT)
 
-    def _identity(self, pin: Pin, path: Path) -> _Identity:
-        """Changes whenever a file of this version does."""
-        paths = [path] if pin.code_sha256 is None else [path, self.code_path(pin)]
-        found: list[int] = []
-        for each in paths:
-            try:
-                seen = os.lstat(each)
-            except OSError as error:
-                if error.errno in PASSING:
-                    raise
-                cause = f"{each.name} cannot be read: {error.strerror}"
-                raise IntegrityError("reading a blessed recipe", cause, path=each, hint=_HINT) from error
-            found += [seen.st_mtime_ns, seen.st_ctime_ns, seen.st_size, seen.st_ino, seen.st_mode]
-        return tuple(found)
-
     def _unblessed(self, recorded: frozenset[Pin]) -> Iterable[Unblessed]:
         known = {(pin.id, pin.version) for pin in recorded}
         try:
@@ -229,6 +244,21 @@ class Recipes:
                     yield Unblessed(
                         self.paths.version(folder.name, version), "not blessed: the audit log has no record"
                     )
+
+
+def _identity(paths: tuple[Path, ...]) -> _Identity:
+    """Changes whenever one of a version's files does."""
+    found: list[int] = []
+    for each in paths:
+        try:
+            seen = os.lstat(each)
+        except OSError as error:
+            if error.errno in PASSING:
+                raise
+            cause = f"{each.name} cannot be read: {error.strerror}"
+            raise IntegrityError("reading a blessed recipe", cause, path=each, hint=_HINT) from error
+        found += [seen.st_mtime_ns, seen.st_ctime_ns, seen.st_size, seen.st_ino, seen.st_mode]
+    return tuple(found)
 
 
 def starter_recipes() -> list[Path]:

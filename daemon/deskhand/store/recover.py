@@ -1,41 +1,44 @@
 """What a crash left in the staging area, taken up again at start-up.
 
 Rules: ``partial/`` is discarded; what lies in ``claimed/`` is a drop, with the inbox, route and identity that its
-folder's name carries; a whole task in ``accepted/`` that the log does not know is offered again under the same id if
-its bytes are still those of its task file.  Running it again after another crash gives the same.  Nothing is run and
-nothing is recorded here.
+folder's name carries, unless it is the input of a task on record (:func:`reunite`, which comes first); a description
+in ``accepted/`` that the log does not know is discarded.  Running it again after another crash gives the same.  Nothing
+is run and nothing is recorded here.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
+from collections import defaultdict
 from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Literal
 
-import msgspec
 from msgspec import Struct
 
 from deskhand.core.names import Part, key_of, member
 from deskhand.core.settle import Kind
+from deskhand.core.state import STATE_FOLDERS
 from deskhand.core.task import TaskFile
-from deskhand.store.accept import Accepted, take_in
+from deskhand.errors import IntegrityError
+from deskhand.store import task_files
+from deskhand.store.accept import take_in
 from deskhand.store.claim import Claimed, source_of
 from deskhand.store.desk import Desk
+from deskhand.store.drop_file import PAYLOAD, plain_name
 from deskhand.store.dropped import INBOX
 from deskhand.store.files import Files
 from deskhand.store.folder import Entry, Folder
-from deskhand.store.sources import matches
 from deskhand.store.staging import Claim, Mark, make_folder, parse, remove_if_empty
 from deskhand.store.tree import survey
+
+_Origin = tuple[str, str | None, str]
+"""Inbox, route and name of what was dropped: enough, because the bytes are compared."""
 
 
 class Found(Struct, frozen=True):
     """What start-up found in the staging area."""
 
-    accepted: tuple[Accepted, ...] = ()
-    """Durable tasks that the log does not know yet."""
     claimed: tuple[Claimed, ...] = ()
     """Drops that are ours and have to be described."""
     left: tuple[Path, ...] = ()
@@ -48,10 +51,61 @@ def recover(files: Files, desk: Desk, known: Container[str], inboxes: Mapping[st
         files.make_folder(folder)
     for name in os.listdir(desk.partial):
         _discard(files, desk.partial / name)
-    offered, changed = recover_accepted(files, desk, known, inboxes)
+    changed = recover_accepted(files, desk, known)
     claimed, left = recover_claimed(files, desk, inboxes)
     fresh = {one.path: one for one in changed}
-    return Found(tuple(offered), tuple(fresh.pop(one.path, one) for one in claimed), tuple(left))
+    return Found(tuple(fresh.pop(one.path, one) for one in claimed), tuple(left))
+
+
+def reunite(files: Files, desk: Desk, described: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Bring inputs that still lie where they were claimed to ``accepted/``, named like the tasks that they belong to.
+
+    *described*: the id of each task on record whose input was not found, and the hash of its task file.  Returns ids
+    and the names of their inputs, also of those that were not found here.  OSError if the disk refuses.
+    """
+    if not described or not desk.claimed.is_dir():
+        return []
+    lying: dict[_Origin, list[Path]] = defaultdict(list)
+    for one in recover_claimed(files, desk, {})[0]:
+        lying[one.inbox, one.route, plain_name(one.name)].append(one.path)
+    found = []
+    for identifier, sha256 in described.items():
+        task_file = _task_file(desk, identifier, sha256)
+        if task_file is None:
+            continue
+        found.append((identifier, task_file.input))
+        if _stands(desk, task_file.input):
+            continue
+        places = lying[task_file.inbox, task_file.route, task_file.name]
+        path = next((path for path in (desk.dropped / identifier / PAYLOAD, *places) if _holds(path, task_file)), None)
+        if path is not None:
+            files.rename(path, desk.accepted / task_file.input)
+    return found
+
+
+def _stands(desk: Desk, name: str) -> bool:
+    """Whether a task's input is in a state folder already."""
+    return any(os.path.lexists(desk.folder(folder) / name) for folder in STATE_FOLDERS)
+
+
+def _task_file(desk: Desk, identifier: str, sha256: str) -> TaskFile | None:
+    """The description on record, wherever it stands."""
+    for folder in (desk.accepted, *(desk.folder(name) for name in STATE_FOLDERS)):
+        try:
+            return task_files.read(folder / f"{identifier}.{Part.TASK}", sha256)
+        except IntegrityError:
+            continue
+    return None
+
+
+def _holds(path: Path, task_file: TaskFile) -> bool:
+    """Whether exactly what was described is there; beside it may lie what quarantined it, and is no file."""
+    try:
+        return take_in(None, path, task_file.kind)[0] == task_file.files
+    except OSError as error:
+        if error.errno in task_files.GONE_OR_SWAPPED:
+            return False
+        raise
 
 
 def _discard(files: Files, path: Path) -> None:
@@ -98,62 +152,22 @@ def _add(
     drops.append(Claimed(path, entry.name, said.inbox, said.route, kind, source, copied, said.mark))
 
 
-def recover_accepted(
-    files: Files, desk: Desk, known: Container[str], inboxes: Mapping[str, Path]
-) -> tuple[list[Accepted], list[Claimed]]:
-    """Tasks in ``accepted/`` to be offered again, and payloads that became drops again (now in ``claimed/``)."""
-    offered: list[Accepted] = []
+def recover_accepted(files: Files, desk: Desk, known: Container[str]) -> list[Claimed]:
+    """Discard descriptions without a record; inputs that only a stranger can have put there become drops."""
     changed: list[Claimed] = []
-    parts: dict[str, dict[Part, str]] = {}
     for name in sorted(os.listdir(desk.accepted)):
         found = member(name)
-        if found is not None and found.part in (Part.TASK, Part.INPUT):
-            parts.setdefault(found.id, {})[found.part] = name
-    for identifier, names in parts.items():
-        if key_of(identifier) in known:
+        if found is None or key_of(found.id) in known:
             continue
-        task_name, payload = names.get(Part.TASK), names.get(Part.INPUT)
-        if payload is None:
-            files.unlink(desk.accepted / f"{identifier}.{Part.TASK}")
-            continue
-        task = None if task_name is None else _whole(desk.accepted / task_name, desk.accepted / payload)
-        if task is not None:
-            offered.append(_offer(task, desk.accepted / payload, inboxes))
-            continue
-        mark = Mark.PLAIN if task_name is None else Mark.CHANGED
-        changed.append(_again(files, desk, payload, mark))
-        if task_name is not None:
-            files.unlink(desk.accepted / task_name)
-    return offered, changed
-
-
-def _whole(path: Path, payload: Path) -> tuple[TaskFile, str] | None:
-    """The task file at *path* and its hash, if *payload* is what it describes."""
-    data = path.read_bytes()
-    try:
-        task_file = msgspec.json.decode(data, type=TaskFile)
-        inputs, _ = take_in(None, payload, task_file.kind)
-    except (msgspec.MsgspecError, NotADirectoryError, IsADirectoryError):
-        return None
-    if task_file.input != payload.name or task_file.files != inputs:
-        return None
-    return task_file, hashlib.sha256(data).hexdigest()
-
-
-def _offer(task: tuple[TaskFile, str], payload: Path, inboxes: Mapping[str, Path]) -> Accepted:
-    task_file, sha256 = task
-    root = inboxes.get(task_file.inbox)
-    source: Path | None = None
-    if root is not None:
-        name = task_file.original_name
-        source = root / task_file.route / name if task_file.route else root / name
-        if not matches(source, task_file.source):
-            source = None
-    return Accepted(task_file, sha256, payload, source)
+        if found.part is Part.TASK:
+            files.unlink(desk.accepted / name)
+        elif found.part is Part.INPUT:
+            changed.append(_again(files, desk, name, Mark.CHANGED))
+    return changed
 
 
 def _again(files: Files, desk: Desk, payload: str, mark: Mark) -> Claimed:
-    """Make a drop of a payload whose task file is missing or does not fit."""
+    """Make a drop of an input that has no description."""
     target = make_folder(files, desk, Claim(INBOX, None, mark)) / payload
     files.rename(desk.accepted / payload, target)
     with Folder.open(target.parent) as folder:

@@ -11,7 +11,7 @@ import errno
 import hashlib
 import os
 import stat
-from collections import defaultdict
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from deskhand.core.names import Part
 from deskhand.core.request import MAX_REQUEST
 from deskhand.errors import IntegrityError
 from deskhand.store.desk import Desk
-from deskhand.store.files import Files
+from deskhand.store.files import Files, StrPath
 
 NOT_THERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO})
 """What opening a kept copy says when it is gone, or something else stands in its place."""
@@ -33,28 +33,38 @@ class Requests:
     def __init__(self, files: Files, desk: Desk) -> None:
         self._files = files
         self._desk = desk
-        self._index: dict[str, set[str]] | None = None
-        """Id -> names of its kept copies; read once, because listing the folder for each task takes too long."""
+        self._others: dict[str, set[str]] = {}
+        """Id -> names of kept copies beside the one of the question that counts: there are hardly ever any."""
 
-    def _kept(self, identifier: str) -> set[str]:
-        if self._index is None:
-            self._index = defaultdict(set)
-            with suppress(FileNotFoundError):
-                for name in os.listdir(self._desk.requests):
-                    self._index[name.split(".", 1)[0]].add(name)
-        return self._index[identifier]
+    def sort_out(self, asked: Callable[[str], str | None]) -> None:
+        """Look through the kept copies, at the start.  *asked*: id -> digest of the question that counts, if any."""
+        with suppress(FileNotFoundError), os.scandir(self._desk.requests) as entries:
+            for entry in entries:
+                identifier = entry.name.partition(".")[0]
+                digest = asked(identifier)
+                if digest is None or entry.name != _copy(identifier, digest):
+                    self._others.setdefault(identifier, set()).add(entry.name)
+
+    def has_others(self, identifier: str) -> bool:
+        """Whether there are such copies."""
+        return identifier in self._others
 
     def _keep(self, identifier: str, digest: str, data: bytes) -> None:
-        path = self._path(identifier, digest)
-        self._kept(identifier).add(path.name)
-        self._files.write_atomic(path, data)
+        self._files.write_atomic(self._path(identifier, digest), data)
 
     def _path(self, identifier: str, digest: str) -> Path:
-        return self._desk.requests / f"{identifier}.{digest[:DIGITS]}.json"
+        return self._desk.requests / _copy(identifier, digest)
 
-    def prepare(self, identifier: str, data: bytes) -> str:
-        """Keep *data* durably as what is going to be asked; returns its SHA-256 (hex)."""
+    def prepare(self, identifier: str, data: bytes, *, again: bool = False) -> str:
+        """Keep *data* durably as what is going to be asked; returns its SHA-256 (hex).
+
+        *again*: the task was asked about before, so there may be a copy of that.
+        """
         digest = hashlib.sha256(data).hexdigest()
+        others = self._others.setdefault(identifier, set())
+        if again:
+            others.update(name for name in os.listdir(self._desk.requests) if name.startswith(f"{identifier}."))
+        others.add(_copy(identifier, digest))
         self._keep(identifier, digest, data)
         return digest
 
@@ -78,20 +88,22 @@ class Requests:
 
         The one that stands there and the kept one replace each other.  IntegrityError when both are gone.
         """
-        target = self._desk.approvals / f"{identifier}.json"
-        standing = self.read(target.name)
+        name = f"{identifier}.json"
+        standing = self.read(name)
         if standing is not None and hashlib.sha256(standing).hexdigest() == digest:
-            if not self._path(identifier, digest).exists():
+            if not os.path.exists(f"{self._desk.requests}/{_copy(identifier, digest)}"):
                 self._keep(identifier, digest, standing)
         else:
-            self._files.write_atomic(target, self.asked(identifier, digest), sync=False)
-        self._drop_copies(identifier, except_for=self._path(identifier, digest).name)
+            self._files.write_atomic(self._desk.approvals / name, self.asked(identifier, digest), sync=False)
+        if identifier in self._others:
+            self._drop_copies(identifier, except_for=_copy(identifier, digest))
 
     def _drop_copies(self, identifier: str, *, except_for: str | None = None) -> None:
-        kept = self._kept(identifier)
-        for name in kept - {except_for}:
+        others = self._others.get(identifier, set())
+        for name in others - {except_for}:
             self._remove(self._desk.requests / name)
-            kept.discard(name)
+            others.discard(name)
+        self._others.pop(identifier, None)
 
     def _remove(self, path: Path) -> None:
         """Remove a file's name; a folder that somebody put there is left to whoever sets it aside."""
@@ -104,7 +116,7 @@ class Requests:
     def read(self, name: str) -> bytes | None:
         """The bytes of a file in approvals/; None when it is gone, no regular file or too large to be a request."""
         try:
-            return _read(self._desk.approvals / name)
+            return _read(f"{self._desk.approvals}/{name}")
         except OSError:
             return None
 
@@ -129,21 +141,27 @@ class Requests:
                 self._remove(self._desk.approvals / name)
         return kept
 
-    def forget(self, identifier: str) -> None:
-        """Drop every kept copy: the question is answered or void."""
+    def forget(self, identifier: str, digest: str | None) -> None:
+        """Drop every kept copy: the question, with *digest* if there was one, is answered or void."""
+        if digest is not None:
+            self._others.setdefault(identifier, set()).add(_copy(identifier, digest))
         self._drop_copies(identifier)
-        if self._index is not None:
-            self._index.pop(identifier, None)
 
 
-def _read(path: Path) -> bytes | None:
+def _copy(identifier: str, digest: str) -> str:
+    """Name of the kept copy of a question."""
+    return f"{identifier}.{digest[:DIGITS]}.json"
+
+
+def _read(path: StrPath) -> bytes | None:
     """The bytes of a regular file; None for anything else, and when it is too large."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
     try:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             return None
-        with os.fdopen(fd, "rb", closefd=False) as file:
-            data = file.read(MAX_REQUEST + 1)
+        data = b""
+        while len(data) <= MAX_REQUEST and (block := os.read(fd, MAX_REQUEST + 1 - len(data))):
+            data += block
     finally:
         os.close(fd)
     return data if len(data) <= MAX_REQUEST else None

@@ -6,13 +6,15 @@ A derived index, never the truth: it is built from the audit log when it is miss
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from deskhand.core.record import Record
 from deskhand.store.files import Files
 
 NAME = ".seen.sqlite"
+AT_ONCE = 500
+"""Inputs that one query asks for."""
 
 
 class Seen:
@@ -55,14 +57,18 @@ class Seen:
         except sqlite3.Error as error:
             self.trouble = str(error)
 
-    def find(self, sha256: str) -> str | None:
-        """Key of the last completed task with this input."""
+    def find(self, inputs: Collection[str]) -> dict[str, str]:
+        """Of those *inputs* that were completed before: input hash -> key of the last task with it."""
+        wanted = [bytes.fromhex(sha256) for sha256 in inputs]
+        found: dict[str, str] = {}
         try:
-            row = self._db.execute("SELECT task FROM seen WHERE sha256 = ?", (bytes.fromhex(sha256),)).fetchone()
+            for start in range(0, len(wanted), AT_ONCE):
+                some = wanted[start : start + AT_ONCE]
+                query = f"SELECT sha256, task FROM seen WHERE sha256 IN ({','.join('?' * len(some))})"
+                found.update((sha256.hex(), key) for sha256, key in self._db.execute(query, some))
         except sqlite3.Error as error:
             self.trouble = str(error)
-            return None
-        return None if row is None else str(row[0])
+        return found
 
     def close(self) -> None:
         """Release the file."""

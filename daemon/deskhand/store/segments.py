@@ -1,8 +1,8 @@
 """The audit log's files: their names, their order, and their raw lines.
 
-A segment is one day's file, ``audit_YYYY-MM-DD.jsonl`` (UTC); when the date comes back, ``audit_YYYY-MM-DD_2.jsonl``
-and so on.  Order is that of the sequence numbers in the first lines, never of the names.  Read only: nothing here
-changes the disk, and nothing here judges more than a first line.
+A segment is a day's file, ``audit_YYYY-MM-DD.jsonl`` (UTC); when that has become long, or the date comes back,
+``audit_YYYY-MM-DD_2.jsonl`` and so on.  Order is that of the sequence numbers in the first lines, never of the names.
+Read only: nothing here changes the disk, and nothing here judges more than a first line.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from deskhand.core.record import MAX_LINE, Record, decode, timestamp
 SEGMENT_NAME = re.compile(r"audit_(\d{4}-\d\d-\d\d)(?:_([1-9]\d*))?\.jsonl\Z")
 SNAPSHOT_NAME = re.compile(r"snapshot_([1-9]\d*)\.json\Z")
 OPENING_TYPES = ("log.genesis", "segment.open")
-_BATCH = 1024
+_BATCH = 256
 _BUFFER = 1 << 18
 
 
@@ -128,30 +128,28 @@ def open_raw(path: Path) -> BinaryIO:
 
 
 def batches(path: Path, start: int = 0, end: int | None = None) -> Iterator[list[bytes]]:
-    """The raw lines between two byte offsets (default: the whole file), LF included, in lists of at most 1,024.
+    """The raw lines between two byte offsets (default: the whole file), LF included, in lists of at most 256.
 
     What is not a whole line comes as it is: the last piece may lack its LF, and a line longer than the format allows
     comes in pieces.
     """
-    left = None if end is None else end - start
     with open_raw(path) as stream:
         stream.seek(start)
         read = iter(partial(stream.readline, MAX_LINE), b"")
         while lines := list(islice(read, _BATCH)):
-            if left is not None:
-                lines, left = _limited(lines, left)
+            too_far = 0 if end is None else stream.tell() - end
+            if too_far > 0:
+                lines = _without(lines, too_far)
             if lines:
                 yield lines
-            if left == 0:
+            if too_far >= 0 and end is not None:
                 return
 
 
-def _limited(lines: list[bytes], left: int) -> tuple[list[bytes], int]:
-    total = sum(map(len, lines))
-    while lines and total > left:
-        total -= len(lines[-1])
-        last = lines.pop()
-        if total < left:
-            lines.append(last[: left - total])
-            return lines, 0
-    return lines, left - total
+def _without(lines: list[bytes], excess: int) -> list[bytes]:
+    """*lines* without their last *excess* bytes."""
+    while lines and excess >= len(lines[-1]):
+        excess -= len(lines.pop())
+    if excess and lines:
+        lines[-1] = lines[-1][:-excess]
+    return lines

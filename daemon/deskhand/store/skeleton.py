@@ -52,7 +52,7 @@ def write(files: Files, folder: Path) -> tuple[str, ...]:
     path when the disk refuses.
     """
     written: list[str] = []
-    touched: list[Path] = []
+    touched = [part.parent for part in (folder, *folder.parents) if not part.exists()]
     path = folder
     try:
         files.make_folder(folder, mode=0o755)

@@ -1,19 +1,21 @@
 """The intake on a bench: a desk's folders, a clock that may be fake, and a tick without an engine.
 
 What the bench collects counts as recorded at once, so copied sources are released in the same turn unless told
-otherwise.
+otherwise.  Placing it in a state folder is the engine's part: the bench does that, as the engine would, where it is
+told to.
 """
 
 from __future__ import annotations
 
+import os
 import threading
 import time
-from collections.abc import Callable, Collection
-from pathlib import Path
+from collections.abc import Callable, Collection, Iterable
 from types import TracebackType
 from typing import Self
 
 from deskhand.core.clock import Clock
+from deskhand.core.names import Part, key_of
 from deskhand.core.settings import Settings
 from deskhand.core.task import Options
 from deskhand.engine.intake import Intake
@@ -21,8 +23,13 @@ from deskhand.engine.intake_facts import InboxChange, Refused
 from deskhand.engine.watcher import Watcher
 from deskhand.store.accept import Accepted, Choice, Drop
 from deskhand.store.desk import Desk
-from deskhand.store.files import Files
+from deskhand.store.files import Files, FsyncError, StrPath
+from deskhand.store.queue_folders import QueueFolders
+from deskhand.store.recover import reunite
 from deskhand.testing.clock import FakeClock
+
+PLACE = "pending"
+"""The state folder in which the bench places what was accepted."""
 
 
 def no_recipe(drop: Drop) -> Choice:
@@ -50,6 +57,7 @@ class IntakeBench:
         recipes: Collection[str] = (),
         watch: bool = False,
         release: bool = True,
+        place: bool = False,
         known: Callable[[str], bool] = lambda key: False,
     ) -> None:
         make_folders(desk)
@@ -58,29 +66,61 @@ class IntakeBench:
         self.clock = clock or FakeClock()
         self.bell = threading.Event()
         self.release = release
+        self.place = place
         self.accepted: list[Accepted] = []
         self.refused: list[Refused] = []
         self.changes: list[InboxChange] = []
         self.watcher = Watcher(desk, settings, self.bell.set) if watch else None
-        self.intake = Intake(
-            desk, settings, files or Files(), self.clock, choose, frozenset(recipes), self.bell.set, known=known
-        )
+        files = files or Files()
+        self._files = files
+        self._folders = QueueFolders(files, desk)
+        self._staged: list[Accepted] = []
+        """On record and not placed yet."""
+        desk.folder(PLACE).mkdir(exist_ok=True)
+        self.intake = Intake(desk, settings, files, self.clock, choose, frozenset(recipes), self.bell.set, known=known)
 
-    def turn(self, moved: Collection[Path] = ()) -> list[Accepted]:
+    def turn(self, moved: Collection[StrPath] = ()) -> list[Accepted]:
         """One tick; what was accepted in it.  Waits for nothing."""
-        found = set(moved)
+        found = {os.fspath(path) for path in moved}
         if self.watcher is not None:
             self.changes += self.watcher.supervise()
-            found |= self.watcher.moved()
+            found |= self.watcher.moved()[0]
         self.changes += self.intake.scan(found).changes
         self.refused += self.intake.problems()
         accepted = self.intake.collect()
         self.accepted += accepted
+        if self.place:
+            self._staged += accepted
+            self._place_staged()
         if self.release:
             self.intake.release(accepted)
         return accepted
 
-    def finish(self, moved: Collection[Path] = (), timeout: float = 10.0) -> list[Accepted]:
+    def recover(self, recorded: Iterable[Accepted]) -> None:
+        """What a new process does first, when *recorded* is what the log knows."""
+        known = {one.task_file.id: one for one in recorded}
+        standing = {*os.listdir(self.desk.accepted), *self._folders.names(PLACE)} if known else set()
+        apart = {name: one.task_sha256 for name, one in known.items() if one.task_file.input not in standing}
+        reunite(self._files, self.desk, apart)
+        for name, one in known.items():
+            self._folders.move((one.task_file.input, f"{name}.{Part.TASK}"), self.desk.accepted, PLACE)
+        self.intake.recover({key_of(name) for name in known})
+
+    def _place_staged(self) -> None:
+        """Bring what is on record to its state folder; what the disk refuses is tried again in the next turn."""
+        for one in tuple(self._staged):
+            task = one.task_file
+            try:
+                self._folders.bring(str(one.payload), task.input, PLACE)
+                self._folders.move((f"{task.id}.{Part.TASK}",), self.desk.accepted, PLACE)
+            except FsyncError:
+                raise
+            except OSError:
+                continue
+            self._staged.remove(one)
+            self._folders.tidy_staging((one.payload.parent,))
+
+    def finish(self, moved: Collection[StrPath] = (), timeout: float = 10.0) -> list[Accepted]:
         """Ticks, without the clock moving, until nothing is under way any more."""
         before = len(self.accepted)
         end = time.monotonic() + timeout

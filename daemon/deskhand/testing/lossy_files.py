@@ -1,16 +1,19 @@
-"""A disk that forgets: after :meth:`LossyFiles.power_cut` only what was synced is left.
+"""A disk that forgets: after :meth:`LossyFiles.power_cut` only what was synced is certainly left.
 
 The model is stricter than most filesystems, because it promises only what was asked for:
 
 - A file's bytes, written through ``write_all``, ``pwrite`` and ``truncate``, come back as they were at its last fsync
   or fdatasync; as nothing, if there was none.  Reserving space changes nothing.
+- A sync of the whole filesystem makes everything durable that was written or named before it.
 - A name comes back as it was at the last fsync of its folder: a file or folder that was made is gone, one that was
   removed is there again, one that was replaced has the old file.  Syncing a file does not keep its name.
 - A rename is one step (no name is lost half way) and belongs to the folder of the new name.
-- Everything is forgotten, not a part of it: torn writes are another fake's matter.
+- What was not synced is forgotten altogether, or as the dice fall: then one file's bytes are lost and another's are
+  not, and a later change of names may have reached the disk before an earlier one, unless it builds on that.  A file's
+  bytes are lost as a whole: torn writes are another fake's matter.
 
 Not modelled: permissions count at once; what is written past these calls (by handlers, or SQLite) is durable at once; a
-removed file that comes back has another inode number.  Needs ``/proc``.
+removed file that comes back has another inode number, unless it had a second name.  Needs ``/proc``.
 """
 
 from __future__ import annotations
@@ -19,8 +22,9 @@ import os
 import shutil
 import stat
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from deskhand.store.files import Files, StrPath
@@ -30,6 +34,22 @@ Saved = dict[str, tuple[int, bytes | None]]
 """Relative path -> mode and content; None for a folder."""
 
 
+@dataclass(frozen=True)
+class _Change:
+    """One change of names that is not durable."""
+
+    folder: Inode
+    """Syncing it makes the change durable."""
+    paths: tuple[Path, ...]
+    undo: Callable[[], None]
+
+    def builds_on(self, other: _Change) -> bool:
+        """Whether this later change cannot have reached the disk without *other*."""
+        return any(
+            mine == its or its in mine.parents or mine in its.parents for mine in self.paths for its in other.paths
+        )
+
+
 class LossyFiles(Files):
     """A real folder that can be put back to what was durable."""
 
@@ -37,23 +57,31 @@ class LossyFiles(Files):
         self._lock = threading.RLock()
         self._unsynced: dict[Inode, tuple[int, bytes]] = {}
         """File -> descriptor and the content that is durable."""
-        self._names: list[tuple[Inode, Callable[[], None]]] = []
-        """Folder and how to undo one change of its names, oldest first."""
+        self._names: list[_Change] = []
+        """Oldest first."""
 
-    def unsynced(self, path: StrPath) -> None:
-        """Somebody else wrote this file and never synced it: its bytes are not durable yet."""
+    def unsynced(self, path: StrPath, durable: bytes = b"") -> None:
+        """Somebody else wrote this file and never synced it: only *durable* is certain to be in it."""
         fd = os.open(path, os.O_RDONLY)  # open for writing, it would look as if somebody still did
         with self._lock:
-            self._unsynced[_inode(os.fstat(fd))] = (fd, b"")
+            self._unsynced[_inode(os.fstat(fd))] = (fd, durable)
 
-    def power_cut(self) -> None:
-        """Lose everything that was not synced.  Nothing may be open that is used afterwards."""
+    def power_cut(self, lose: Callable[[], bool] = lambda: True) -> None:
+        """Lose what was not synced, every single change for which *lose* says so (and what builds on that).
+
+        Nothing may be open that is used afterwards.
+        """
         with self._lock:
-            for _, undo in reversed(self._names):
-                undo()
+            lost: list[_Change] = []
+            for change in self._names:
+                if lose() or any(change.builds_on(other) for other in lost):
+                    lost.append(change)
+            for change in reversed(lost):
+                change.undo()
             self._names.clear()
             for fd, data in self._unsynced.values():
-                _overwrite(fd, data)
+                if lose():
+                    _overwrite(fd, data)
                 os.close(fd)
             self._unsynced.clear()
 
@@ -85,10 +113,16 @@ class LossyFiles(Files):
         """Sync; from here on it is durable."""
         super()._sync(operation, call, fd)
         with self._lock:
+            if operation == "syncfs":
+                self._names.clear()
+                for held, _ in self._unsynced.values():
+                    os.close(held)
+                self._unsynced.clear()
+                return
             status = os.fstat(fd)
             inode = _inode(status)
             if stat.S_ISDIR(status.st_mode):
-                self._names = [change for change in self._names if change[0] != inode]
+                self._names = [change for change in self._names if change.folder != inode]
             elif inode in self._unsynced:
                 os.close(self._unsynced.pop(inode)[0])
 
@@ -107,25 +141,30 @@ class LossyFiles(Files):
         for folder in reversed(missing):
             self._change(folder, lambda folder=folder: _remove(folder))  # type: ignore[misc]
 
+    def new_folder(self, path: StrPath, *, mode: int = 0o700) -> None:
+        """Make it; it can be lost."""
+        super().new_folder(path, mode=mode)
+        self._change(path, lambda: _remove(Path(path)))
+
     def rename(self, source: StrPath, target: StrPath) -> None:
         """Rename; it can be undone."""
         with self._lock:
             super().rename(source, target)
-            self._change(target, lambda: _move_back(Path(target), Path(source)))
+            self._change(target, lambda: _move_back(Path(target), Path(source)), source)
 
     def replace(self, source: StrPath, target: StrPath) -> None:
         """Replace; it can be undone, and then the old file is there again."""
         with self._lock:
             old = self._saved(Path(target))
             super().replace(source, target)
-            self._change(target, lambda: _take_back(Path(target), Path(source), old))
+            self._change(target, lambda: _take_back(Path(target), Path(source), old), source)
 
     def unlink(self, path: StrPath, *, missing_ok: bool = True) -> None:
         """Remove; it can come back."""
         with self._lock:
-            old = self._saved(Path(path))
+            old, held = self._saved(Path(path)), _hold(path)
             super().unlink(path, missing_ok=missing_ok)
-            self._change(path, lambda: _put_back(Path(path), old))
+            self._change(path, lambda: _bring_back(Path(path), old, held))
 
     def remove_tree(self, path: StrPath) -> None:
         """Remove; it can come back."""
@@ -134,13 +173,21 @@ class LossyFiles(Files):
             super().remove_tree(path)
             self._change(path, lambda: _put_back(Path(path), old))
 
+    def remove_known(self, path: StrPath, names: Iterable[str] = ()) -> None:
+        """Remove; it can come back."""
+        with self._lock:
+            old = self._saved(Path(path))
+            super().remove_known(path, names)
+            self._change(path, lambda: _put_back(Path(path), old))
+
     def _about_to_make(self, path: Path) -> None:
         if not os.path.lexists(path):
             self._change(path, lambda: _remove(path))
 
-    def _change(self, path: StrPath, undo: Callable[[], None]) -> None:
+    def _change(self, path: StrPath, undo: Callable[[], None], *others: StrPath) -> None:
+        paths = tuple(Path(each) for each in (path, *others))
         with self._lock, suppress(FileNotFoundError):
-            self._names.append((_inode(os.stat(Path(path).parent)), undo))
+            self._names.append(_Change(_inode(os.stat(paths[0].parent)), paths, undo))
 
     def _saved(self, path: Path) -> Saved:
         """What stands at *path*, as far as it is durable; empty when nothing does."""
@@ -185,6 +232,32 @@ def _take_back(target: Path, source: Path, old: Saved) -> None:
     """Undo a replacement."""
     _move_back(target, source)
     _put_back(target, old)
+
+
+def _hold(path: StrPath) -> int | None:
+    """A descriptor of a file that has another name as well: through it, the file itself can get this one again."""
+    with suppress(FileNotFoundError):
+        status = os.lstat(path)
+        if stat.S_ISREG(status.st_mode) and status.st_nlink > 1:
+            return os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    return None
+
+
+def _bring_back(path: Path, old: Saved, held: int | None) -> None:
+    """Undo the removal of a name: the same file again where it is *held* and has another name, else one like it."""
+    if held is None:
+        _put_back(path, old)
+        return
+    folder = os.open("/proc/self/fd", os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.link(str(held), path, src_dir_fd=folder)  # only with a folder does this follow what it is told to link
+    except FileExistsError:
+        return
+    except FileNotFoundError:
+        _put_back(path, old)
+    finally:
+        os.close(folder)
+        os.close(held)
 
 
 def _put_back(path: Path, saved: Saved) -> None:
