@@ -13,12 +13,20 @@ PIP := -m pip --disable-pip-version-check --no-input
 PYTHON ?= $(shell .ci/find-python first)
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready-$(shell cat requirements/dev.txt pyproject.toml | cksum | tr ' ' -)
+PEERS := .venv-bench
+PEERS_STAMP := $(PEERS)/.ready-$(shell cksum < requirements/bench.txt | tr ' ' -)
 ARGS ?=
+SECONDS ?= 60
+# Processes that share the fast tests: "logical" is one for each processor, 0 runs them in one (a debugger needs that).
+WORKERS ?= logical
+FAST := -q -n $(WORKERS) --maxprocesses=4 --dist=worksteal
+# Compiled modules are kept: the tests start hundreds of processes, and each of them would compile everything again.
+unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test run install setup lint types unit newest faults acceptance bench coverage lock clean
+.PHONY: help demo test run install setup lint types unit newest faults crashes powercuts soak acceptance bench bench-peers coverage fixture lock clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' Makefile
 
 demo: setup ## the whole product in a throw-away desk, with measured times
 	@$(BIN)/deskhand demo $(ARGS)
@@ -46,22 +54,43 @@ types: setup ## mypy, strict
 	@$(BIN)/mypy
 
 unit: setup ## the fast tests only
-	@$(BIN)/python -m pytest -q $(ARGS)
+	@$(BIN)/python -m pytest $(FAST) $(ARGS)
 
 newest: setup ## the fast tests on the newest CPython found on this machine
-	@.ci/newest "$(BIN)/python" $(ARGS)
+	@.ci/newest "$(BIN)/python" $(FAST) $(ARGS)
 
 faults: setup ## campaigns with signals, crashes, hostile files and full disks
 	@$(BIN)/python -m pytest -q -m faults $(ARGS)
+
+crashes: setup ## every crash point, every error, every power cut, none left out (hours); DESKHAND_FAULT_SEED=N repeats
+	@DESKHAND_FAULT_POINTS=all $(BIN)/python -m pytest -q -m faults tests/faults/test_crash_points.py \
+	  tests/faults/test_power_cut.py tests/faults/test_stateful.py tests/faults/test_strace.py $(ARGS)
+
+powercuts: setup ## the power of a real disk cut under a real daemon; needs root
+	@$(BIN)/python -m pytest -q -m powercut -rsP $(ARGS)
+
+soak: setup ## everything at once on a small disk, for SECONDS (60); needs root
+	@DESKHAND_SOAK_SECONDS=$(SECONDS) $(BIN)/python -m pytest -q -m soak -rsP $(ARGS)
 
 acceptance: setup ## the product as a person uses it, and every command in the docs
 	@$(BIN)/python -m pytest -q -m "acceptance or slow" $(ARGS)
 
 bench: setup ## latency and throughput on this machine
-	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script" $(ARGS); done
+	@for name in latency throughput idle startup; do echo "== $$name"; $(BIN)/python benchmarks/$$name.py $(ARGS); done
+
+bench-peers: setup $(PEERS_STAMP) ## deskhand, huey, Celery and others side by side (half an hour or more)
+	@$(BIN)/python benchmarks/side_by_side.py $(ARGS)
+
+$(PEERS_STAMP): requirements/bench.txt
+	@"$(PYTHON)" -m venv --clear "$(PEERS)"
+	@"$(PEERS)/bin/python" $(PIP) --quiet install --require-hashes -r requirements/bench.txt
+	@touch $@
 
 coverage: setup ## the fast tests with the lines and branches they reach
-	@$(BIN)/python -m pytest -q --cov --cov-report=term-missing $(ARGS)
+	@$(BIN)/python -m pytest $(FAST) --cov --cov-report=term-missing $(ARGS)
+
+fixture: setup ## the desk that every later version has to open; once for a format
+	@$(BIN)/python -m tests.support.make_fixture
 
 lock: ## pin the newest allowed versions again (needs uv)
 	@.ci/lock

@@ -106,12 +106,14 @@ def test_f1_60000_files_while_the_process_is_stopped_are_all_taken(desk: Desk) -
     assert os.listdir(desk.inbox) == []
 
 
-def test_f1_events_that_never_came_cost_nothing_but_time(desk: Desk, bench: IntakeBench) -> None:
+def test_f1_events_that_never_came_cost_nothing_but_time(
+    desk: Desk, bench: IntakeBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     watcher = bench.watcher
     assert watcher is not None
     arrive(desk, "seen.txt")
     bench.wait(1)
-    watcher.moved = set  # type: ignore[method-assign]
+    monkeypatch.setattr(watcher, "moved", lambda: (set(), True))
     for number in range(50):
         arrive(desk, f"{number}.txt")
     bench.wait(51)
@@ -162,7 +164,10 @@ def test_f5_the_inbox_deleted_and_made_again(desk: Desk, bench: IntakeBench, wai
     desk.inbox.mkdir()
     arrive(desk, "a.txt")
     bench.wait(1)
-    assert [change.degraded for change in bench.changes] == [True, False]
+    degraded, *later = [change.degraded for change in bench.changes]
+    assert degraded
+    # The library may hand over the end of the old folder when the new one is watched already: it is watched anew then.
+    assert later in ([False], [False, False])
 
 
 def test_f6_the_inbox_renamed_away_and_a_new_one_made(desk: Desk, bench: IntakeBench) -> None:

@@ -167,9 +167,9 @@ def checked(accepted: Accepted, name: str) -> None:
     assert task.original_name == name
     assert is_id(task.id)
     assert is_id(f"{task.id}")
-    assert accepted.payload.name.isascii()
-    assert accepted.payload.name.split(".")[0].split("-")[0].isdigit()
-    assert not accepted.payload.name.endswith(".")
+    assert task.input.isascii()
+    assert task.input.split(".")[0].split("-")[0].isdigit()
+    assert not task.input.endswith(".")
     assert visible(name).isprintable()
     task.name.encode("utf-8")
 

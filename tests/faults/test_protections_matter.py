@@ -7,33 +7,37 @@ What syncs protect is tried on a disk that forgets (``deskhand.testing.lossy_fil
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import pytest
+from msgspec import structs
 
+from deskhand.core.recipe import Recipe
 from deskhand.core.task import Task
 from deskhand.engine import gestures
 from deskhand.engine.assemble import Session, open_desk
 from deskhand.engine.ledger import Change, Ledger
-from deskhand.store import accept, attempts, audit_recovery
+from deskhand.engine.outcomes import Outcomes
+from deskhand.store import attempts, audit_recovery
 from deskhand.store.desk import Desk
 from deskhand.store.files import Files, StrPath
 from deskhand.store.lock import DeskLock
 from deskhand.store.mirror import Finding, Mirror, Verdict
 from deskhand.store.requests import Requests
+from deskhand.store.together import Together
 from deskhand.testing.log import MemoryLog
 from deskhand.testing.lossy_files import LossyFiles
-from tests.faults.test_crash_points import SCENARIOS, furnish
 from tests.support import invariants
 from tests.support.crash import Table
 from tests.support.crash_files import CrashFiles
 from tests.support.forks import in_child
-from tests.support.scenario import Instant
+from tests.support.scenario import Instant, Scenario
+from tests.support.scenarios import SCENARIOS, edit, furnish
 
 pytestmark = [
     pytest.mark.faults,
@@ -42,6 +46,8 @@ pytestmark = [
 Patch = pytest.MonkeyPatch
 KEEP, APPROVE = SCENARIOS["keep"], SCENARIOS["approve"]
 RUN = replace(SCENARIOS["retry"], name="run", plan=("ok",))
+ONE_BY_ONE = replace(RUN, name="run, one by one", together=False)
+ONCE = replace(SCENARIOS["in doubt, it happened"], name="once")
 
 
 @pytest.fixture(scope="module")
@@ -66,28 +72,58 @@ class Case:
 # -- how they are taken out --------------------------------------------------------------------------------------------
 
 
+def not_synced_together(patch: Patch) -> None:
+    patch.setattr(Together, "sync_everything", lambda self: None)
+
+
 def payload_not_synced(patch: Patch) -> None:
-    take_in = accept.take_in
-    patch.setattr(accept, "take_in", lambda files, path, kind: take_in(None, path, kind))
+    fsync = Files.fsync
+
+    def without(self: Files, fd: int) -> None:
+        path = Path(os.readlink(f"/proc/self/fd/{fd}"))
+        if "claimed" not in path.parts or path.is_dir():
+            fsync(self, fd)
+
+    patch.setattr(Files, "fsync", without)
 
 
 def task_file_not_synced(patch: Patch) -> None:
-    create = Files.create
+    fsync_file = Files.fsync_file
 
-    def without(self: Files, path: StrPath, data: bytes, **more: Any) -> None:
-        create(self, path, data, **{**more, "sync": not os.fspath(path).endswith(".task.json")})
+    def without(self: Files, path: StrPath) -> None:
+        if not os.fspath(path).endswith(".task.json"):
+            fsync_file(self, path)
 
-    patch.setattr(Files, "create", without)
+    patch.setattr(Files, "fsync_file", without)
 
 
-def accepted_folder_not_synced(patch: Patch) -> None:
+def _folder_not_synced(patch: Patch, name: str) -> None:
     fsync_folder = Files.fsync_folder
 
     def without(self: Files, path: StrPath) -> None:
-        if Path(path).name != "accepted":
+        if Path(path).name != name:
             fsync_folder(self, path)
 
     patch.setattr(Files, "fsync_folder", without)
+
+
+def accepted_folder_not_synced(patch: Patch) -> None:
+    _folder_not_synced(patch, "accepted")
+
+
+def claimed_folder_not_synced(patch: Patch) -> None:
+    _folder_not_synced(patch, "claimed")
+
+
+def cut_run_repeated(patch: Patch) -> None:
+    """Whatever was cut off counts as what may be repeated."""
+    recipe = Outcomes._recipe
+
+    def harmless(self: Outcomes, task: Task) -> Recipe | None:
+        found = recipe(self, task)
+        return None if found is None else structs.replace(found, idempotent=True)
+
+    patch.setattr(Outcomes, "_recipe", harmless)
 
 
 def run_before_its_record(patch: Patch) -> None:
@@ -163,12 +199,25 @@ def no_lock(patch: Patch) -> None:
 # -- what is checked ---------------------------------------------------------------------------------------------------
 
 
-def after_recorded(table: Table) -> None:
+def after_recorded(table: Table, scenario: Scenario = RUN) -> None:
     """The power fails right after RECEIVED; whoever dropped had not synced."""
-    table.reset(KEEP)
-    cut = table.cut(KEEP, lambda operation, path: operation == "rename" and "/queue/pending/" in path, unsynced=True)
+    table.reset(scenario)
+    placing = "/queue/pending/"
+    assert table.cut(scenario, lambda operation, path: operation == "rename" and placing in path, unsynced=True)
+    table.recover(scenario, "power cut after RECEIVED")
+
+
+def recorded_one_by_one(table: Table) -> None:
+    """The same where a filesystem cannot be synced as a whole."""
+    after_recorded(table, ONE_BY_ONE)
+
+
+def power_cut_during_a_run(table: Table) -> None:
+    """The power fails when something that may not be repeated has run, and nothing is known about its end."""
+    table.reset(ONCE)
+    cut = table.cut(ONCE, lambda operation, path: bool(Instant.counted()))
     assert cut
-    table.recover(KEEP, "power cut after RECEIVED")
+    table.recover(ONCE, "power cut during the run")
 
 
 def killed_after_a_run(table: Table) -> None:
@@ -210,10 +259,10 @@ def delivery_meets_a_new_file(table: Table) -> None:
 def damaged_log(table: Table) -> None:
     """A byte of a durable record changes while nobody runs: refused, and left exactly as it is."""
     table.reset(KEEP)
-    table.recover(KEEP, "undisturbed")
+    table.recover(KEEP, "undisturbed", life=0)  # a later life may begin a new day of the log
     (log,) = table.desk.audit.glob("audit_2*.jsonl")
     lines = log.read_bytes().splitlines(keepends=True)
-    lines[-3] = lines[-3].replace(b'"task"', b'"tusk"', 1)
+    lines[-3] = re.sub(rb'"mono":\d', b'"mono":0', lines[-3])
     log.write_bytes(b"".join(lines))
     before = log.read_bytes()
     code, said = in_child(lambda: table.live(KEEP, CrashFiles(), 1))
@@ -235,10 +284,6 @@ def older_copy(table: Table) -> None:
 
 def edited_request(table: Table) -> None:
     """A person changes what the request says, and then says yes to it."""
-
-    def edit(session: Session, task: Task, request: Path) -> None:
-        request.write_bytes(request.read_bytes().replace(b"letter", b"LETTER"))
-        request.rename(f"{request}.approved")
 
     scenario = replace(APPROVE, meddles=edit)
     table.reset(scenario)
@@ -289,9 +334,16 @@ def second_daemon(table: Table) -> None:
 
 
 CASES = (
-    Case("payload synced before RECEIVED", payload_not_synced, after_recorded, "plan.txt is"),
-    Case("task file synced before RECEIVED", task_file_not_synced, after_recorded, "task.json is damaged"),
-    Case("folder synced before RECEIVED", accepted_folder_not_synced, after_recorded, "not one task for each drop"),
+    Case("everything synced before RECEIVED", not_synced_together, after_recorded, "tasks are on record for"),
+    Case("payload synced before RECEIVED", payload_not_synced, recorded_one_by_one, "job.txt is lost"),
+    Case("task file synced before RECEIVED", task_file_not_synced, recorded_one_by_one, "task.json is damaged"),
+    Case("folder synced before RECEIVED", accepted_folder_not_synced, recorded_one_by_one, "tasks are on record for"),
+    Case(
+        "claimed name synced before RECEIVED", claimed_folder_not_synced, recorded_one_by_one, "job.txt is quarantined"
+    ),
+    Case(
+        "a run that was cut off is asked about", cut_run_repeated, power_cut_during_a_run, "is failed: it was cut off"
+    ),
     Case("STARTED recorded before the run", run_before_its_record, killed_after_a_run, "times and was started"),
     Case("log synced before effects", log_not_synced, power_cut_after_a_run, "times and was started"),
     Case("a rename never replaces", rename_replaces, delivery_meets_a_new_file, "a person's file was overwritten"),

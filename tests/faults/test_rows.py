@@ -7,7 +7,7 @@ from pathlib import Path
 
 TESTS = Path(__file__).resolve().parents[1]
 PAGE = TESTS.parent / "docs" / "testing.md"
-PROMISED = {*range(1, 9), *range(12, 36), *range(37, 46), *range(51, 58), 61, 62, 65}
+PROMISED = {*range(1, 67)}
 """Rows that every release has to have tests for."""
 _ROW = re.compile(r"^\| (\d+) \| .+ \| (.+) \|$", re.MULTILINE)
 

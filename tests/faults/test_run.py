@@ -259,7 +259,7 @@ def test_f57_handler_that_kills_the_daemon_dies_with_it(
 
 
 def test_f57_handler_that_kills_keeper_and_spawner(tmp_path: Path, spawner: Spawner, log_id: str) -> None:
-    # The mark is gone from the program itself: only the signal at its keeper's death still reaches it.
+    # The variables are gone from the program itself: only the mark that it cannot take off still tells whose it is.
     killing = f"echo $$ > main; kill -9 {spawner.pid} $PPID; sleep 300"
     end = run(spawner, tmp_path, f"setsid sleep 300 & exec env -i bash -c '{killing}'")
     assert (end.cut, end.error) == ("spawner", "the spawner died")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
@@ -40,3 +42,9 @@ def project_files() -> tuple[Path, ...]:
 def sources(root: Path) -> tuple[Path, ...]:
     """The product's Python files."""
     return tuple(sorted((root / "daemon" / "deskhand").rglob("*.py")))
+
+
+@pytest.fixture(scope="session")
+def trees(sources: tuple[Path, ...]) -> Mapping[Path, ast.Module]:
+    """The same, parsed once for all who look at them."""
+    return {path: ast.parse(path.read_text()) for path in sources}

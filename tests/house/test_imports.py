@@ -7,6 +7,7 @@ import re
 import sys
 import tomllib
 from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -32,12 +33,12 @@ DISTRIBUTIONS = {"pyyaml": "yaml"}
 
 
 @pytest.fixture(scope="module")
-def imports(sources: tuple[Path, ...], root: Path) -> dict[str, set[str]]:
+def imports(trees: Mapping[Path, ast.Module], root: Path) -> dict[str, set[str]]:
     """Top-level third-party module -> the deskhand modules that import it."""
     found: dict[str, set[str]] = defaultdict(set)
-    for path in sources:
+    for path, tree in trees.items():
         module = ".".join(path.relative_to(root / "daemon" / "deskhand").with_suffix("").parts)
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(tree):
             match node:
                 case ast.Import(names=names):
                     tops = [alias.name.split(".")[0] for alias in names]

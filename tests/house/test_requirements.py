@@ -15,7 +15,7 @@ def pins(path: Path) -> dict[tuple[str, str], str]:
     return {(name, marker): version for name, version, marker in PIN.findall(path.read_text())}
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", [*FILES, "bench.txt"])
 def test_every_line_is_a_pin_a_hash_or_a_remark(name: str, root: Path) -> None:
     text = (root / "requirements" / name).read_text()
     known = re.compile(r"^(?:[a-z0-9.-]+==.*\\|    --hash=sha256:[0-9a-f]{64}(?: \\)?|    #.*|)$")
@@ -28,6 +28,14 @@ def test_every_line_is_a_pin_a_hash_or_a_remark(name: str, root: Path) -> None:
 def test_what_is_installed_is_what_was_tested(root: Path) -> None:
     runtime, docs, dev = (pins(root / "requirements" / name) for name in FILES)
     assert runtime.items() <= docs.items() <= dev.items()
+
+
+def test_peers_are_no_dependency(root: Path) -> None:
+    """What is only measured beside the product is not installed with it, nor with its tests."""
+    peers = {name for name, _ in pins(root / "requirements" / "bench.txt")}
+    mine = {name for name, _ in pins(root / "requirements" / "dev.txt")}
+    assert {"celery", "huey", "redis"} <= peers
+    assert mine.isdisjoint({"celery", "huey", "kombu", "redis"})
 
 
 def test_hashes_of_all_systems_are_there(root: Path) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import threading
 from collections.abc import Callable
+from itertools import count
 
 from deskhand.store.files import FsyncError, StrPath
 from deskhand.testing.faulty_files import FaultyFiles
@@ -13,11 +13,6 @@ from deskhand.testing.lossy_files import LossyFiles
 
 CRASHED = 77
 """Exit status of a process that ended at a chosen call."""
-ERRNOS = (
-    *(errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.EACCES),
-    *(errno.EPERM, errno.EXDEV, errno.ENAMETOOLONG, errno.EINTR, errno.ESTALE, errno.EBUSY, errno.ENOMEM),
-)
-"""What a call on a file can fail with."""
 
 
 class CrashFiles(FaultyFiles):
@@ -37,7 +32,7 @@ class CrashFiles(FaultyFiles):
     def before(self, operation: str, path: StrPath | int) -> None:
         """Count, and end or fail where told."""
         with self._one:
-            self.calls.append(f"{operation} {_shown(path)}")
+            self.calls.append(f"{operation} {shown(path)}")
             number = len(self.calls)
             if self.at is None or self.until is None or not self.at <= number <= self.until:
                 return
@@ -54,8 +49,8 @@ class CrashFiles(FaultyFiles):
             raise FsyncError(error.errno, f"{operation} failed: {error.strerror}") from error
 
 
-class CutFiles(LossyFiles):
-    """Cuts the power right before the first call for which *when* holds."""
+class KillFiles(CrashFiles):
+    """Ends the process right before the first call for which *when* holds."""
 
     def __init__(self, when: Callable[[str, str], bool]) -> None:
         """*when* gets the operation and the path."""
@@ -63,15 +58,39 @@ class CutFiles(LossyFiles):
         self._when = when
 
     def before(self, operation: str, path: StrPath | int) -> None:
+        """Count, and end where told."""
+        super().before(operation, path)
+        with self._one:
+            if self._when(operation, shown(path)):
+                os._exit(CRASHED)
+
+
+class CutFiles(LossyFiles):
+    """Cuts the power right before the first call for which *when* holds."""
+
+    def __init__(self, when: Callable[[str, str], bool], lose: Callable[[], bool] = lambda: True) -> None:
+        """*when* gets the operation and the path; *lose*: see ``LossyFiles.power_cut``."""
+        super().__init__()
+        self._when = when
+        self._lose = lose
+
+    def before(self, operation: str, path: StrPath | int) -> None:
         """Go dark where told."""
         with self._lock:
-            if self._when(operation, _shown(path)):
-                self.power_cut()
+            if self._when(operation, shown(path)):
+                self.power_cut(self._lose)
                 os._exit(CRASHED)
             super().before(operation, path)
 
 
-def _shown(path: StrPath | int) -> str:
+def nth(number: int) -> Callable[[str, str], bool]:
+    """True at the call with this number."""
+    calls = count(1)
+    return lambda operation, path: next(calls) == number
+
+
+def shown(path: StrPath | int) -> str:
+    """The path behind a descriptor, or the path."""
     if not isinstance(path, int):
         return os.fspath(path)
     try:

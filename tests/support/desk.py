@@ -26,8 +26,12 @@ from tests.support import invariants
 class Bench:
     """A desk in a folder of its own, and the installed command."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, beside: Path | None = None) -> None:
+        """*beside*: where the daemon's output and the like go, beside the desk unless it is named."""
         self.root = root
+        self.beside = beside or root.parent
+        self.entry: tuple[str, ...] = ("-m", "deskhand")
+        """What the interpreter runs as the daemon."""
         self.desk = Desk(root)
         self.daemon: subprocess.Popen[bytes] | None = None
         self.environment = {**os.environ, "DESKHAND_DESK": str(root), "PYTHONWARNINGS": "default"}
@@ -61,8 +65,8 @@ class Bench:
 
     def start(self, *wrap: str, wait: bool = True) -> subprocess.Popen[bytes]:
         """Start the daemon as a process of its own (perhaps under another program), and wait until it answers."""
-        line = [*wrap, sys.executable, "-m", "deskhand", "run"]
-        out = (self.root.parent / "daemon.out").open("ab")
+        line = [*wrap, sys.executable, *self.entry, "run"]
+        out = (self.beside / "daemon.out").open("ab")
         self.daemon = subprocess.Popen(line, env=self.environment, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
         out.close()
         if wait:
@@ -81,7 +85,7 @@ class Bench:
 
     def said(self) -> str:
         """What the daemon printed."""
-        return (self.root.parent / "daemon.out").read_text(errors="replace")[-4000:]
+        return (self.beside / "daemon.out").read_text(errors="replace")[-4000:]
 
     def stop(self, number: int = signal.SIGTERM, timeout: float = 30.0) -> int:
         """Send a signal and wait for the end."""

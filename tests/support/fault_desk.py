@@ -22,11 +22,11 @@ from tests.support.desk import Bench, recipe
 class FaultBench(Bench):
     """A bench whose desk exists, with what the campaigns do to one."""
 
-    def __init__(self, folder: Path, config: str = "") -> None:
+    def __init__(self, folder: Path, config: str = "", beside: Path | None = None) -> None:
         root = folder / "desk"
         if not root.exists():
             init(root)
-        super().__init__(root)
+        super().__init__(root, beside)
         self._copies: list[FaultBench] = []
         self.configure(config)
 
@@ -37,7 +37,7 @@ class FaultBench(Bench):
 
     def copy(self) -> FaultBench:
         """The whole desk once more, as a person copies a folder."""
-        made = shutil.copytree(self.root, self.root.parent / "elsewhere" / "desk")
+        made = shutil.copytree(self.root, self.root.parent / "elsewhere" / "desk", ignore=sockets)
         self._copies.append(FaultBench(made.parent))
         return self._copies[-1]
 
@@ -66,7 +66,7 @@ class FaultBench(Bench):
     @property
     def runs_file(self) -> Path:
         """Where handlers say that they ran."""
-        return self.root.parent / "runs"
+        return self.beside / "runs"
 
     def runs(self) -> Counter[str]:
         """Task key -> how often its handler says that it ran."""
@@ -75,7 +75,7 @@ class FaultBench(Bench):
     def source(self, name: str, data: bytes = b"hello\n") -> Path:
         """A file outside the desk."""
         path = self.root.parent / "outside" / name
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
         return path
 
@@ -140,6 +140,11 @@ class FaultBench(Bench):
             return found if len(found) >= count else []
 
         return self.until(there, f"{count} x {kind}")
+
+
+def sockets(folder: str, names: list[str]) -> list[str]:
+    """For ``shutil.copytree``: what no copy of a desk has."""
+    return [name for name in names if (Path(folder) / name).is_socket()]
 
 
 def renamed(path: Path, ending: str) -> Path:

@@ -21,7 +21,7 @@ _libc = ctypes.CDLL(None)
 
 def in_child(call: Callable[[], int | object]) -> tuple[int, str]:
     """Run *call* in a fork of this process: its exit status (what it returned, or 0) and what went wrong."""
-    return _wait(*_fork(call))
+    return join(*fork(call))
 
 
 def spread(places: Sequence[P], points: Sequence[T], call: Callable[[P, T], object]) -> None:
@@ -31,12 +31,13 @@ def spread(places: Sequence[P], points: Sequence[T], call: Callable[[P, T], obje
         for point in points[number :: len(places)]:
             call(places[number], point)
 
-    children = [_fork(partial(share, number)) for number in range(len(places))]
-    failed = [said for code, said in [_wait(*child) for child in children] if code]
+    children = [fork(partial(share, number)) for number in range(len(places))]
+    failed = [said for code, said in [join(*child) for child in children] if code]
     assert not failed, "\n".join(failed)
 
 
-def _fork(call: Callable[[], int | object]) -> tuple[int, int]:
+def fork(call: Callable[[], int | object]) -> tuple[int, int]:
+    """Begin *call* in a fork: its process, and the pipe that will say what went wrong; see :func:`join`."""
     read, write = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -54,7 +55,8 @@ def _fork(call: Callable[[], int | object]) -> tuple[int, int]:
     return pid, read
 
 
-def _wait(pid: int, read: int) -> tuple[int, str]:
+def join(pid: int, read: int) -> tuple[int, str]:
+    """Wait until it is over: its exit status and what went wrong."""
     with os.fdopen(read, "rb") as pipe:
         said = pipe.read().decode()
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), said

@@ -171,8 +171,8 @@ def nothing_is_left(desk: Desk, *, settled: bool) -> None:
             continue
         assert log_id not in environment.values(), f"process {process.pid} is left: {process.cmdline()}"
     if settled:
-        for folder in (desk.partial, desk.work, desk.accepted):
-            left = list(folder.iterdir()) if folder.is_dir() else []
+        for folder in (desk.partial, desk.work, desk.accepted, desk.claimed, desk.dropped):
+            left = [path for path in folder.glob("*") if not path.name.startswith(".")]
             assert not left, f"left in {folder.name}: {left}"
         left = [path for path in desk.root.rglob(".deskhand-*.tmp") if ".venv" not in path.parts]
         assert not left, f"temporary files: {left}"

@@ -16,6 +16,7 @@ from deskhand.engine.assemble import Session
 from deskhand.engine.commands import Command, Commands
 from deskhand.handlers.attempt import Attempt, Ended, Reason
 from deskhand.testing.clock import FakeClock
+from deskhand.testing.lossy_files import LossyFiles
 
 RESTING = frozenset({State.WAITING, State.IN_DOUBT, State.PARKED, State.BLOCKED})
 """States in which a task waits for somebody."""
@@ -28,8 +29,12 @@ class Instant:
 
     runs: Path
     """Folder with one file per task, one byte longer after each run."""
+    disk: LossyFiles | None = None
+    """The disk that has to be told of what was written to it and not synced."""
     plan: Sequence[str] = ("ok",)
     """How the first run ends, the second ...: `ok`, `failed` or `cut`; the last one is repeated."""
+
+    alive = True
 
     def __init__(self, log_id: str, run: str) -> None:
         """As the real one."""
@@ -43,7 +48,10 @@ class Instant:
         with count.open("ab") as file:
             file.write(b"x")
             number = file.tell()
-        (attempt.cwd / "out" / "result.txt").write_bytes(b"the result\n")
+        result = attempt.cwd / "out" / "result.txt"
+        result.write_bytes(b"the result\n")
+        if self.disk is not None:
+            self.disk.unsynced(result)
         attempt.log.write_bytes(f"run {number}\n".encode())
         match self.plan[min(number, len(self.plan)) - 1]:
             case "ok":
@@ -89,8 +97,12 @@ class Scenario:
     """Seconds after the start."""
     since: str = ""
     """Part of the first call that other scenarios do not have as well: the points begin there."""
+    handed: bool = False
+    """The drops are handed in as a command does it, with the recipe that their folder names."""
     linked: bool = False
     """The drops have a second name elsewhere, so they are copied, not moved."""
+    together: bool = True
+    """Drops are made durable with one sync of the filesystem, not one by one."""
 
 
 class Person:
@@ -124,6 +136,9 @@ class Person:
             elif ending is not None and request.exists():
                 request.rename(f"{request}.{ending}")
                 acted = True
+            elif ending is None and task.state in RESTING and not self._may_end_as(task):
+                due = self._session.engine.next_time()  # nobody answers: the question expires
+                clock.advance(0.0 if due is None else max(0.0, due - clock.wall()))
         if self._scenario.late and self._over() and not self._was_dropped():
             if clock.wall() < self._start + self._scenario.late_at:
                 clock.advance(self._start + self._scenario.late_at - clock.wall())
@@ -145,7 +160,10 @@ class Person:
     def _rests(self, task: Task) -> bool:
         """Whether nothing more is going to happen to it."""
         asks = task.state in self._scenario.answers or (self._scenario.meddles and task.key not in self._meddled)
-        return task.state in RESTING and not asks
+        return task.state in RESTING and not asks and self._may_end_as(task)
+
+    def _may_end_as(self, task: Task) -> bool:
+        return any(task.state in ends for ends in self._scenario.ends.values())
 
     def _was_dropped(self) -> bool:
         names = {Path(name).name for name in self._scenario.late}
