@@ -6,7 +6,7 @@ import time
 
 from support import desks, report
 from support.arrivals import Arrivals
-from support.seed import seed
+from support.pasts import with_pasts
 from tests.support.desk import Bench
 
 DESKS = ((1_000, 0), (10_000, 0), (100_000, 0), (0, 10_000), (0, 100_000))
@@ -43,14 +43,10 @@ def main() -> None:
     parser.add_argument("--most", type=int, default=100_000, help="leave out desks with more tasks than this")
     options = parser.parse_args()
     rows: list[report.Row] = []
-    for finished, waiting in DESKS:
-        if max(finished, waiting) > options.most:
-            continue
-        with desks.throw_away() as bench:
-            seed(bench.desk, finished=finished, waiting=waiting, done_by=desks.NOTHING)
-            bench.start()
-            rows.append({"desk": f"{finished:,} finished, {waiting:,} waiting", **measure(bench, options.tasks)})
-            bench.stop()
+    for finished, waiting, bench in with_pasts(DESKS, options.most):
+        bench.start()
+        rows.append({"desk": f"{finished:,} finished, {waiting:,} waiting", **measure(bench, options.tasks)})
+        bench.stop()
     report.show("growth", rows, options)
 
 

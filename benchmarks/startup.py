@@ -8,7 +8,7 @@ import time
 import psutil
 
 from support import desks, report
-from support.seed import seed
+from support.pasts import with_pasts
 
 DESKS = ((0, 0), (10_000, 1_000), (100_000, 0), (0, 100_000))
 """Tasks that were finished today, and tasks that wait for an answer."""
@@ -21,20 +21,16 @@ def main() -> None:
     parser.add_argument("--times", type=int, default=5)
     options = parser.parse_args()
     rows: list[report.Row] = []
-    for finished, waiting in DESKS:
-        if max(finished, waiting) > options.most:
-            continue
-        with desks.throw_away() as bench:
-            seed(bench.desk, finished=finished, waiting=waiting, done_by=desks.NOTHING)
-            taken, used, memory = [], [], []
-            for _ in range(options.times):
-                started = time.perf_counter()
-                daemon = bench.start()
-                taken.append(time.perf_counter() - started)
-                used.append(desks.processor_seconds(daemon.pid))
-                memory.append(psutil.Process(daemon.pid).memory_info().rss / 1e6)
-                bench.stop()
-            log = sum(path.stat().st_size for path in bench.desk.audit.glob("audit_*.jsonl")) / 2**20
+    for finished, waiting, bench in with_pasts(DESKS, options.most):
+        taken, used, memory = [], [], []
+        for _ in range(options.times):
+            started = time.perf_counter()
+            daemon = bench.start()
+            taken.append(time.perf_counter() - started)
+            used.append(desks.processor_seconds(daemon.pid))
+            memory.append(psutil.Process(daemon.pid).memory_info().rss / 1e6)
+            bench.stop()
+        log = sum(path.stat().st_size for path in bench.desk.audit.glob("audit_*.jsonl")) / 2**20
         rows.append(
             {
                 "finished, waiting": f"{finished:,}, {waiting:,}",

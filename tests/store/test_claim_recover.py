@@ -83,6 +83,15 @@ def restart(desk: Desk, recorded: list[Accepted]) -> list[Accepted]:
         return bench.accepted
 
 
+def everything_once(desk: Desk, recorded: list[Accepted], what: str) -> None:
+    """After *what*, the next start takes what is not *recorded*: each drop is one task, whole, and nothing is left."""
+    every = (*recorded, *restart(desk, recorded))
+    assert Counter(accepted.task_file.name for accepted in every) == dict.fromkeys(EVERYTHING, 1), what
+    for accepted in every:
+        whole(accepted, desk)
+    nothing_left(desk)
+
+
 @pytest.fixture(params=[True, False], ids=["synced together", "synced one by one"])
 def mode(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both ways of making a batch durable, whatever the filesystem here is."""
@@ -105,13 +114,7 @@ def test_a_crash_at_every_call_loses_nothing_and_doubles_nothing(tmp_path: Path,
                 bench.settle(3.0)
             except Crash:
                 pass
-        recorded = list(bench.accepted)
-        again = restart(desk, recorded)
-        names = Counter(accepted.task_file.name for accepted in (*recorded, *again))
-        assert names == dict.fromkeys(EVERYTHING, 1), f"crash at {files.calls[-1]}"
-        for accepted in (*recorded, *again):
-            whole(accepted, desk)
-        nothing_left(desk)
+        everything_once(desk, list(bench.accepted), f"crash at {files.calls[-1]}")
         if not files.fired:
             break
     assert at > 40
@@ -136,7 +139,6 @@ def test_an_error_at_every_call_is_survived(tmp_path: Path, code: int, step: int
         desk = Desk(tmp_path / f"desk{at}")
         moved = drops(desk, tmp_path)
         files = FaultyFiles(at, code)
-        recorded: list[Accepted] = []
         with IntakeBench(desk, settings=ONE_THREAD, files=files, place=True) as bench:
             try:
                 bench.finish(moved)
@@ -146,13 +148,7 @@ def test_an_error_at_every_call_is_survived(tmp_path: Path, code: int, step: int
                 pass
             except TimeoutError:
                 pytest.fail(f"{files.calls[at - 1]}")
-        recorded = list(bench.accepted)
-        again = restart(desk, recorded)
-        names = Counter(accepted.task_file.name for accepted in (*recorded, *again))
-        assert names == dict.fromkeys(EVERYTHING, 1), f"error at {files.calls[at - 1]}"
-        for accepted in (*recorded, *again):
-            whole(accepted, desk)
-        nothing_left(desk)
+        everything_once(desk, list(bench.accepted), f"error at {files.calls[at - 1 : at]}")
         if not files.fired:
             break
     assert at > 40
