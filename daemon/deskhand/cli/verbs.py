@@ -59,6 +59,7 @@ ROOT: Mapping[str, Entry] = {
     "pause": Entry("Take nothing new in and start nothing new.", FLOW, "pause"),
     "resume": Entry("End a pause.", FLOW, "resume"),
     "recipe": Entry("Write, check, bless and read recipes.", RECIPES, verbs=RECIPE),
+    "metrics": Entry("Show how well the desk works.", OPERATE, "metrics"),
     "audit": Entry("Verify and read the audit log.", TRUST, verbs=AUDIT),
     "init": Entry("Make a desk.", SET_UP, "init"),
     "config": Entry("Read and change the settings.", SET_UP, verbs=CONFIG),
