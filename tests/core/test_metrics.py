@@ -50,7 +50,7 @@ def test_nothing_has_no_quantile() -> None:
 
 def folded(*records: tuple[float, str, dict[str, Any]]) -> tuple[Tally, dict[str, Moments]]:
     tally, tasks = Tally(), dict[str, Moments]()
-    fold = Fold(lambda moment: (tally,), tasks)
+    fold = Fold(lambda moment, key: (tally,), tasks)
     for moment, kind, fields in records:
         fold.take(json.dumps({"prev": "0" * 64, "seq": 1, "ts": timestamp(moment), "type": kind, **fields}).encode())
     return tally, tasks
@@ -147,7 +147,7 @@ def test_other_records_are_counted_or_passed_over() -> None:
         ("cycle_time", 7 * 3600.0, Standing.ALERT),
         ("approval_rate", 74.0, Standing.ALERT),
         ("received", 3.0, Standing.NONE),
-        ("run_time", None, Standing.UNKNOWN),
+        ("run_time", None, Standing.NONE),
     ],
 )
 def test_a_value_is_judged_by_its_band(name: str, value: float | None, standing: Standing) -> None:

@@ -27,6 +27,7 @@ TASK: Mapping[str, Entry] = {
     "show": Entry("Show everything that is known about a task.", module="task_show"),
     "trace": Entry("Show every record of a task, with the time between them.", module="task_trace"),
     "log": Entry("Show what a task's attempts printed.", module="task_log"),
+    "failure": Entry("Show why a task failed.", module="task_failure"),
     "retry": Entry("Look again at a task that is held up, or do a finished one anew.", module="task_retry"),
     "cancel": Entry("Stop a task and wait until it has stopped.", module="task_cancel"),
 }
@@ -60,6 +61,7 @@ ROOT: Mapping[str, Entry] = {
     "resume": Entry("End a pause.", FLOW, "resume"),
     "recipe": Entry("Write, check, bless and read recipes.", RECIPES, verbs=RECIPE),
     "metrics": Entry("Show how well the desk works.", OPERATE, "metrics"),
+    "report": Entry("Write a report about the desk.", OPERATE, "report"),
     "audit": Entry("Verify and read the audit log.", TRUST, verbs=AUDIT),
     "init": Entry("Make a desk.", SET_UP, "init"),
     "config": Entry("Read and change the settings.", SET_UP, verbs=CONFIG),

@@ -65,9 +65,7 @@ class Metric(Struct, frozen=True):
 
     def judge(self, value: float | None) -> Standing:
         """The standing of a value."""
-        if self.band is not None:
-            return self.band.judge(value)
-        return Standing.UNKNOWN if value is None else Standing.NONE
+        return Standing.NONE if self.band is None else self.band.judge(value)
 
 
 def _share(part: str, *whole: str) -> Callable[[Tally], float | None]:

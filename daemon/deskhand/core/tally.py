@@ -96,8 +96,10 @@ decode = msgspec.json.Decoder(Line).decode
 class Fold:
     """Takes records in, in their order."""
 
-    def __init__(self, tallies: Callable[[float], tuple[Tally, ...]], tasks: MutableMapping[str, Moments]) -> None:
-        """*tallies* gives the stretches that a moment (epoch seconds) is in; *tasks*: those that are not over."""
+    def __init__(
+        self, tallies: Callable[[float, str | None], tuple[Tally, ...]], tasks: MutableMapping[str, Moments]
+    ) -> None:
+        """*tallies* says where what happens to a task at a moment (epoch seconds) counts; *tasks*: those not over."""
         self._tallies = tallies
         self._tasks = tasks
 
@@ -109,7 +111,7 @@ class Fold:
         if name is None and (kind is line.type or kind not in _COUNTED or line.task is None):
             return
         now = parse_timestamp(line.ts)
-        tallies = self._tallies(now)
+        tallies = self._tallies(now, line.task)
         for tally in tallies:
             tally.count(name or kind)
         if name is None and line.task is not None:

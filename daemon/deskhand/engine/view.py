@@ -116,7 +116,7 @@ class View:
         if not found:
             return []
         wanted = {key.encode() for key in found}
-        for line in _lines(self.desk, moment):
+        for line in audit_read.since(self.desk.audit, moment):
             at = line.find(_TASK) + len(_TASK)
             if line[at : at + KEY_LENGTH] in wanted:
                 record = decode(line)
@@ -134,7 +134,7 @@ class View:
 
     def _ends(self, moment: float, states: Collection[State]) -> Iterator[Record]:
         needles = [f'"type":"task.{state}"'.encode() for state in states]
-        for line in _lines(self.desk, moment):
+        for line in audit_read.since(self.desk.audit, moment):
             if any(needle in line for needle in needles):
                 record = decode(line)
                 if record.ts >= moment:
@@ -255,19 +255,6 @@ def _start(segments: tuple[Segment, ...], since: float | None, desk: Desk) -> tu
 
 def _opened(segment: Segment) -> float:
     return 0.0 if segment.opening is None else segment.opening.ts
-
-
-def _lines(desk: Desk, moment: float) -> Iterator[bytes]:
-    """Every line since *moment* (epoch seconds), and some before it, up to the log's head."""
-    head, _ = read_head(desk.audit)
-    segments = scan(desk.audit).segments
-    first = max((index for index, segment in enumerate(segments) if _opened(segment) <= moment), default=0)
-    for segment in segments[first:]:
-        last = head is not None and segment.name == head.file
-        for batch in batches(segment.path, 0, head.offset if head is not None and last else None):
-            yield from (line for line in batch if line.endswith(b"\n"))
-        if last:
-            return
 
 
 def _records(segments: tuple[Segment, ...], head: Head | None) -> Iterator[Record]:

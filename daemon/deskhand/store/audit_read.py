@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from deskhand.core.names import is_id, key_of
 from deskhand.core.record import Record, decode, line_hash
+from deskhand.store.head import read_head
 from deskhand.store.segments import Segment, batches, scan
 
 Wait = Callable[[], bool]
@@ -103,6 +104,20 @@ def last(folder: Path, count: int, wanted: Filter = EVERYTHING) -> list[Line]:
         room = count - len(found)
         found[:0] = deque((line for line in _lines_of(segment, 0, 0) if _selected(line, wanted)), maxlen=room)
     return found
+
+
+def since(folder: Path, moment: float) -> Iterator[bytes]:
+    """Every raw line since *moment* (epoch seconds), and some before it, up to the log's head.  OSError as `lines`."""
+    head, _ = read_head(folder)
+    segments = scan(folder).segments
+    opened = [0.0 if segment.opening is None else segment.opening.ts for segment in segments]
+    first = max((index for index, at in enumerate(opened) if at <= moment), default=0)
+    for segment in segments[first:]:
+        last_one = head is not None and segment.name == head.file
+        for batch in batches(segment.path, 0, head.offset if head is not None and last_one else None):
+            yield from (line for line in batch if line.endswith(b"\n"))
+        if last_one:
+            return
 
 
 def follow(folder: Path, wait: Wait, wanted: Filter = EVERYTHING, *, after: Line | None = None) -> Iterator[Line]:

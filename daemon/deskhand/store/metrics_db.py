@@ -166,7 +166,7 @@ class _Slots:
         self._db = db
         self._touched: dict[tuple[int, int], Tally] = {}
 
-    def around(self, moment: float) -> tuple[Tally, ...]:
+    def around(self, moment: float, _: str | None) -> tuple[Tally, ...]:
         """The minute and the hour that *moment* is in, and everything."""
         return (
             self.slot(MINUTE, int(moment // MINUTE) * MINUTE),
