@@ -235,7 +235,9 @@ def test_the_example_in_the_documentation_is_right() -> None:
     text = (Path(__file__).parents[2] / "docs" / "recipes.md").read_text()
     examples = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
     assert read(examples[0]).id == "stamp"
-    assert read(KEEP + examples[1]).approval.mode == "when"
+    cost = read(KEEP + examples[1]).cost
+    assert cost is not None and cost.reserve == 0.05
+    assert read(KEEP + examples[2]).approval.mode == "when"
 
 
 def test_every_key_is_documented() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +21,20 @@ WIDTH = 100
 class LazyGroup(click.Group):
     """A group that knows its verbs by name."""
 
-    def __init__(self, name: str, verbs: Mapping[str, Entry], summary: str = "", **settings: Any) -> None:
-        settings.setdefault("help", summary)
-        super().__init__(name, invoke_without_command=True, callback=_help_if_alone, **settings)
+    def __init__(
+        self,
+        name: str,
+        verbs: Mapping[str, Entry],
+        summary: str = "",
+        alone: click.Command | None = None,
+        **settings: Any,
+    ) -> None:
+        """*alone*: what the group's name does without a verb; help when there is none."""
+        settings.setdefault("help", summary if alone is None else alone.help)
+        if alone is not None:
+            settings["params"] = alone.params
+        callback = _help_if_alone if alone is None else _if_alone(alone)
+        super().__init__(name, invoke_without_command=True, callback=callback, **settings)
         self.verbs = verbs
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -35,13 +46,8 @@ class LazyGroup(click.Group):
         entry = self.verbs.get(cmd_name)
         if entry is None:
             return None
-        if entry.verbs:
-            return LazyGroup(cmd_name, entry.verbs, entry.summary)
-        module = importlib.import_module(f"deskhand.cli.{entry.module}")
-        command = getattr(module, entry.module)
-        if not isinstance(command, click.Command):
-            raise TypeError(f"deskhand.cli.{entry.module} has no command of its name")
-        return command
+        command = _imported(entry.module) if entry.module else None
+        return LazyGroup(cmd_name, entry.verbs, entry.summary, command) if entry.verbs else command
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -156,6 +162,24 @@ def _version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
 
         click.echo(f"deskhand {version('deskhand')}")
         ctx.exit()
+
+
+def _imported(module: str) -> click.Command:
+    command = getattr(importlib.import_module(f"deskhand.cli.{module}"), module)
+    if not isinstance(command, click.Command):
+        raise TypeError(f"deskhand.cli.{module} has no command of its name")
+    return command
+
+
+def _if_alone(command: click.Command) -> Callable[..., Any]:
+    """What *command* does, unless a verb of the group follows."""
+
+    def call(**given: Any) -> Any:
+        if click.get_current_context().invoked_subcommand is None and command.callback is not None:
+            return command.callback(**given)
+        return 0
+
+    return call
 
 
 def _help_if_alone() -> int:

@@ -16,7 +16,8 @@ class Entry(NamedTuple):
     """The first line of its help."""
     section: str = ""
     module: str = ""
-    """In ``deskhand.cli``; the command in it has the name of the module.  Empty for a group."""
+    """In ``deskhand.cli``; the command in it has the name of the module.  Of a group: what its name does without a
+    verb; empty when that is nothing but help."""
     verbs: Mapping[str, Entry] = {}
     """Of a group."""
 
@@ -48,6 +49,9 @@ CONFIG: Mapping[str, Entry] = {
     "set": Entry("Change one setting in deskhand.yaml.", module="config_set"),
     "paths": Entry("Show where everything of this desk is.", module="config_paths"),
 }
+COST: Mapping[str, Entry] = {
+    "limits": Entry("Show or set what may be spent.", module="cost_limits"),
+}
 ROOT: Mapping[str, Entry] = {
     "drop": Entry("Hand files or folders over to the desk.", DAILY, "drop"),
     "status": Entry("Show how the desk stands.", DAILY, "status"),
@@ -61,6 +65,7 @@ ROOT: Mapping[str, Entry] = {
     "resume": Entry("End a pause.", FLOW, "resume"),
     "recipe": Entry("Write, check, bless and read recipes.", RECIPES, verbs=RECIPE),
     "metrics": Entry("Show how well the desk works.", OPERATE, "metrics"),
+    "cost": Entry("Show what runs cost.", OPERATE, "cost", COST),
     "report": Entry("Write a report about the desk.", OPERATE, "report"),
     "audit": Entry("Verify and read the audit log.", TRUST, verbs=AUDIT),
     "init": Entry("Make a desk.", SET_UP, "init"),

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
+from deskhand.core.money import Cost
 from deskhand.core.recipe import Pin
 from deskhand.core.record import Actor
 
@@ -66,6 +67,8 @@ class Start(Struct, frozen=True):
     """Same for every attempt of the task: what a handler can use as idempotency key."""
     needs_approval: bool
     """Whether the recipe, or the drop itself, wants a person's yes."""
+    reserve: float | None = None
+    """What the attempt may cost; None = nothing."""
 
 
 class Usage(Struct, frozen=True, omit_defaults=True):
@@ -77,6 +80,8 @@ class Usage(Struct, frozen=True, omit_defaults=True):
     cpu_s: float | None = None
     memory_bytes: int | None = None
     duration_s: float = 0.0
+    cost: Cost | None = None
+    """None: it cost nothing, or nobody can say."""
 
 
 class Ended(Struct, frozen=True):

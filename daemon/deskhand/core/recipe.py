@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
+from deskhand.core.money import Price
 from deskhand.core.units import Bytes, PositiveBytes, PositiveSeconds, Seconds
 
 Kind = Literal["command", "python", "note", "keep"]
@@ -106,6 +107,8 @@ class Recipe(Struct, frozen=True):
     output_cap: Bytes | None = None
     """Bytes of output kept; None = the desk's `run.output_cap`."""
     limits: Limits = field(default_factory=Limits)
+    cost: Price | None = None
+    """What an attempt may cost; None = nothing, it is local work."""
     priority: Annotated[int, Meta(ge=-10, le=10)] = 0
     """-10 (last) to 10 (first)."""
     env: dict[str, str] = field(default_factory=dict)

@@ -53,6 +53,7 @@ TYPES: Mapping[str, frozenset[str]] = MappingProxyType(
         "watch.degraded": frozenset({"inbox", "reason"}),
         "watch.restored": frozenset({"inbox", "reason"}),
         "config.changed": frozenset({"actor", "key", "before_sha256", "after_sha256"}),
+        "cost.level": frozenset({"day", "percent", "spent", "limit", "currency"}),
         # recipes
         "recipe.adopted": frozenset({"recipe", "actor", "purpose"}),
         "recipe.blessed": frozenset({"recipe", "actor", "purpose", "reason", "previous"}),
@@ -69,12 +70,15 @@ TYPES: Mapping[str, frozenset[str]] = MappingProxyType(
         "task.approved": _task("digest", "revision", "via"),
         "task.rejected": _task("digest", "revision", "via"),
         "task.expired": _task("digest", "expires"),
-        "task.started": _task("attempt", "attempt_key", "recipe", "approval", "input_sha256"),
-        "task.retry": _task("attempt", "next_at", "exit", "output_bytes", "cpu_s", "memory_bytes", "duration_s", "via"),
-        "task.completed": _task(
-            *("attempt", "exit", "output_bytes", "cpu_s", "memory_bytes", "duration_s", "results", "deliver", "via")
+        "task.started": _task("attempt", "attempt_key", "recipe", "approval", "input_sha256", "reserved"),
+        "task.retry": _task(
+            *("attempt", "next_at", "exit", "output_bytes", "cpu_s", "memory_bytes", "duration_s", "via", "cost")
         ),
-        "task.failed": _task("attempt", "exit", "output_bytes", "cpu_s", "memory_bytes", "duration_s", "via"),
+        "task.completed": _task(
+            *("attempt", "exit", "output_bytes", "cpu_s", "memory_bytes", "duration_s", "results", "deliver", "via"),
+            "cost",
+        ),
+        "task.failed": _task("attempt", "exit", "output_bytes", "cpu_s", "memory_bytes", "duration_s", "via", "cost"),
         "task.in_doubt": _task(*_ASK, "attempt"),
         "task.quarantined": _task(),
         "task.lost": _task("missing"),

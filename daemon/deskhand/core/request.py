@@ -51,6 +51,7 @@ def render(
         "delivers_to": goes_to,
         "safety": recipe.safety,
         "attempts": recipe.retry.attempts,
+        **({} if recipe.cost is None else {"each_may_cost": recipe.cost.reserve, "for": recipe.cost.category}),
         "parameters": dict(parameters),
         **_common(task, files, revision, asked),
         "recipe": {"id": recipe.id, "version": recipe.version, "sha256": recipe.sha256, "code": recipe.code_sha256},

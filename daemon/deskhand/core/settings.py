@@ -14,6 +14,10 @@ from deskhand.core.units import Bytes, PositiveBytes, PositiveSeconds, Seconds
 
 Count = Annotated[int, Meta(ge=1)]
 """At least one."""
+Amount = Annotated[float, Meta(ge=0, le=1e9)]
+"""Of money."""
+Share = Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,40}=[0-9]{1,9}(\.[0-9]{1,6})?$")]
+"""A recipe and an amount: `letters=2.50`."""
 
 
 class Inbox(Struct, frozen=True, forbid_unknown_fields=True):
@@ -106,6 +110,24 @@ class Schedule(Struct, frozen=True, forbid_unknown_fields=True):
     """Cron times at which completed tasks older than `keep_flat` move to `completed/YYYY-MM-DD/`."""
 
 
+class CostLimits(Struct, frozen=True, forbid_unknown_fields=True):
+    """What may be spent.  Hard: what could exceed a limit is not begun."""
+
+    currency: Annotated[str, Meta(pattern="^[A-Z]{3}$")] = "USD"
+    """The desk's currency (ISO 4217); a handler that reports another one is not believed."""
+    daily: Amount | None = None
+    """Most that a UTC day may cost, reservations included; null = no limit."""
+    per_run: Amount | None = None
+    """Most that one attempt may reserve; null = no limit."""
+    per_recipe: tuple[Share, ...] = ()
+    """Most that a recipe may cost on a UTC day, as `letters=2.50`."""
+
+    @property
+    def of_recipes(self) -> dict[str, float]:
+        """Recipe id -> its limit."""
+        return {recipe: float(amount) for recipe, _, amount in (entry.partition("=") for entry in self.per_recipe)}
+
+
 class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     """Everything in `deskhand.yaml`."""
 
@@ -122,6 +144,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     approval: Approval = field(default_factory=Approval)
     logs: Logs = field(default_factory=Logs)
     schedule: Schedule = field(default_factory=Schedule)
+    cost: CostLimits = field(default_factory=CostLimits)
+    """What runs may cost."""
     keep_flat: Seconds = 7 * 86400.0
     """Seconds that finished tasks stay directly in `completed/`."""
     paused: bool = False

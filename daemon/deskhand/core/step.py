@@ -177,6 +177,7 @@ def _start(task: Task, event: Start, now: float) -> Decision:
         "recipe": msgspec.to_builtins(task.pin),
         "approval": task.approved,
         "input_sha256": task.input_sha256,
+        **({} if event.reserve is None else {"reserved": event.reserve}),
     }
     return Decision((_draft("task.started", fields),))
 

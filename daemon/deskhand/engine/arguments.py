@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Struct
 
+from deskhand.core.settings import Amount, Share
 from deskhand.errors import UsageError
 
 Key = Annotated[str, Meta(min_length=1, max_length=255)]
@@ -83,6 +84,15 @@ class Note(Arguments, frozen=True):
     after_sha256: Hash | None = None
 
 
+class Spend(Arguments, frozen=True):
+    """Of `limits`; see `core.settings.CostLimits`."""
+
+    currency: str
+    daily: Amount | None = None
+    per_run: Amount | None = None
+    per_recipe: tuple[Share, ...] = ()
+
+
 TAKEN: Mapping[str, type[Arguments]] = MappingProxyType(
     {
         "ping": Arguments,
@@ -98,6 +108,7 @@ TAKEN: Mapping[str, type[Arguments]] = MappingProxyType(
         "happened": Answer,
         "bless": Bless,
         "note": Note,
+        "limits": Spend,
     }
 )
 """Verb -> what it takes."""

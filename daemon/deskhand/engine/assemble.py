@@ -23,6 +23,7 @@ from deskhand.core.settings import Settings
 from deskhand.engine.answers import Answers
 from deskhand.engine.asking import Asking
 from deskhand.engine.bell import Notice
+from deskhand.engine.budget import Budget
 from deskhand.engine.choosing import Choosing
 from deskhand.engine.clock import SystemClock
 from deskhand.engine.dispatcher import Dispatcher
@@ -178,7 +179,8 @@ def _parts(
     choosing = Choosing(recipes, settings)
     answers = Answers(ledger, placement, folders, requests, recipes, asking, log, salt)
     dispatcher = Dispatcher(settings.run.ageing)
-    worker = Work(files, desk, recipes, Attempts(files, desk), settings.run, clock)
+    worker = Work(files, desk, recipes, Attempts(files, desk), settings.run, clock, settings.cost.currency)
+    budget = Budget(ledger, settings.cost, log, notify)
     runs = Runs(worker, Spawner(audit.log_id, audit.run), ring)
     return Parts(
         settings=settings,
@@ -201,7 +203,8 @@ def _parts(
         strays=Strays(ledger, placement, folders, answers, log),
         outcomes=Outcomes(ledger, placement, recipes, asking, log),
         dispatcher=dispatcher,
-        starting=Starting(ledger, dispatcher, recipes, placement, asking, log, settings.run),
+        starting=Starting(ledger, dispatcher, recipes, placement, asking, log, settings.run, budget),
+        budget=budget,
         runs=runs,
         effects=Effects(ledger, placement, runs, seen, log, notify),
     )

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from deskhand.core.event import Answer, Cancel
 from deskhand.core.recipe import Pin
 from deskhand.core.record import Actor, Draft
+from deskhand.core.settings import CostLimits
 from deskhand.core.state import ASKING, State
 from deskhand.core.task import Task
 from deskhand.engine.arguments import understood
@@ -54,6 +55,7 @@ class Commands:
             "happened": self._happened,
             "bless": self._bless,
             "note": self._note,
+            "limits": self._limits,
         }
 
     def carry_out(self, command: Command, now: float) -> Reply | Future[Reply]:
@@ -192,6 +194,10 @@ class Commands:
             Draft("recipe.blessed", {name: value for name, value in fields.items() if value is not None})
         )
         return {"recipe": pin.id, "version": pin.version}
+
+    def _limits(self, command: Command, now: float) -> Reply:
+        """New limits of what may be spent; the file that holds them was changed already."""
+        return {"looked_at": self._engine.apply_limits(msgspec.convert(command.arguments, CostLimits), now)}
 
     def _note(self, command: Command, now: float) -> Reply:
         """A change of configuration, for the record."""

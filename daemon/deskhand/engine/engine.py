@@ -13,6 +13,7 @@ from typing import Any
 from deskhand.core.event import Damage, Expire
 from deskhand.core.names import visible
 from deskhand.core.record import Actor, Draft
+from deskhand.core.settings import CostLimits
 from deskhand.core.state import STARTABLE, State
 from deskhand.core.task import Task
 from deskhand.engine.arrivals import Arrivals
@@ -94,6 +95,7 @@ class Engine:
             self._order()
             if self._starts and self.ledger.book.paused != "all":
                 self._.starting.start_due(self._.runs.running(), now)
+            self._.budget.tell(now)
         self._commit(mono)
 
     def _order(self) -> None:
@@ -187,6 +189,8 @@ class Engine:
         self._.strays.look(self._.runs.keys(), now)  # before anything is decided: it puts files where the log says
         self._ask_again(now)
         self.arrivals.route_unrouted(now)
+        for task in self._.budget.held_over(now):
+            self.arrivals.route(task, now)
 
     def _expire(self, now: float) -> None:
         if not self.ledger.book.clock_unconfirmed:
@@ -256,6 +260,15 @@ class Engine:
         else:
             self._.intake.pause()
         self._.notice.give()
+
+    def apply_limits(self, limits: CostLimits, now: float) -> int:
+        """Spend no more than this from now on; how many tasks go on that were parked for their cost."""
+        budget = self._.budget
+        budget.limits = limits
+        before = budget.parked()
+        for task in before:
+            self.arrivals.route(task, now)
+        return len(before)
 
     def stop_starting(self) -> None:
         """Begin no more attempts in this run of the daemon."""

@@ -11,6 +11,7 @@ from msgspec import Struct, field
 
 from deskhand.core.compatibility import NEWER
 from deskhand.core.event import Event
+from deskhand.core.money import Spending
 from deskhand.core.names import is_key
 from deskhand.core.recipe import Pin
 from deskhand.core.record import Draft, Record
@@ -46,6 +47,8 @@ class Facts(Struct):
     """Key -> a drop that was copied and whose original, as far as is known, is not removed: never taken again."""
     clock_unconfirmed: bool = False
     """The clock jumped over a day; nothing expires until a person confirms."""
+    spending: Spending = field(default_factory=Spending)
+    """What runs cost today, and what is reserved for those under way."""
 
 
 class Snapshot(Facts, forbid_unknown_fields=True):
@@ -92,7 +95,10 @@ class Book(Facts):
                 self.paused, self.clock_unconfirmed = "no", False
             case "log.clock_step":
                 self.clock_unconfirmed |= not fields.get("confirmed", True)  # a small step confirms no earlier one
+            case "cost.level":
+                self.spending.take(record)
             case _ if record.type in TARGETS:
+                self.spending.take(record)
                 if fields.get("copied"):
                     self.unremoved[fields["task"]] = taken(fields)
                 return self._take_task(record)

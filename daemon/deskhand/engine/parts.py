@@ -9,6 +9,7 @@ from deskhand.core.log import Log
 from deskhand.core.settings import Settings
 from deskhand.engine.answers import Answers
 from deskhand.engine.bell import Notice
+from deskhand.engine.budget import Budget
 from deskhand.engine.dispatcher import Dispatcher
 from deskhand.engine.effects import Effects
 from deskhand.engine.gestures import Gestures
@@ -46,5 +47,6 @@ class Parts:
     outcomes: Outcomes
     dispatcher: Dispatcher
     starting: Starting
+    budget: Budget
     runs: Runs
     effects: Effects

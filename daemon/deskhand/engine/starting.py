@@ -11,6 +11,7 @@ from deskhand.core.rule import must_ask
 from deskhand.core.settings import Run
 from deskhand.core.task import Task
 from deskhand.engine.asking import Asking
+from deskhand.engine.budget import Budget
 from deskhand.engine.dispatcher import Dispatcher
 from deskhand.engine.ledger import Ledger
 from deskhand.engine.placement import Placement
@@ -35,6 +36,7 @@ class Starting:
         asking: Asking,
         log: Log,
         settings: Run,
+        budget: Budget,
     ) -> None:
         self._ledger = ledger
         self._dispatcher = dispatcher
@@ -43,6 +45,7 @@ class Starting:
         self._asking = asking
         self._log = log
         self._settings = settings
+        self._budget = budget
 
     def start_due(self, running: Counter[str], now: float) -> None:
         """Record attempts for as many tasks as there is room for.  *running*: recipe id -> attempts under way."""
@@ -100,7 +103,13 @@ class Starting:
         if why is not None:
             self._ask(task, recipe, now, why)
             return False
-        decision = self._ledger.decide(task, Start(task.key, recipe.approval.mode == "required" or task.strict), now)
+        over = self._budget.refusal(recipe, now)
+        if over is not None:
+            self._ledger.decide(task, Hold("parked", over), now)
+            return False
+        reserve = None if recipe.cost is None else recipe.cost.reserve
+        needs_approval = recipe.approval.mode == "required" or task.strict
+        decision = self._ledger.decide(task, Start(task.key, needs_approval, reserve), now)
         if decision.refusal:
             self._log.warning("a task was not started", task=task.key, reason=decision.refusal)
         return decision.refusal is None

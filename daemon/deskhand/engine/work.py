@@ -14,9 +14,12 @@ from pathlib import Path
 from typing import Literal, assert_never
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from deskhand.core import money
 from deskhand.core.clock import Clock
 from deskhand.core.event import Usage
+from deskhand.core.money import Cost
 from deskhand.core.recipe import Recipe
 from deskhand.core.settings import Run
 from deskhand.core.task import Task, TaskFile, commitment, manifest_sha256
@@ -24,7 +27,7 @@ from deskhand.engine.asking import place_of
 from deskhand.engine.outcome import Finished, Handed
 from deskhand.errors import DeskhandError, IntegrityError, RunError, StoreError, nameless
 from deskhand.handlers import note
-from deskhand.handlers.attempt import Attempt, Ended, Reason, environment
+from deskhand.handlers.attempt import COST_VARIABLE, Attempt, Ended, Reason, environment
 from deskhand.handlers.command import command_line, parameters
 from deskhand.handlers.python import python_line, write_parameters
 from deskhand.store import task_files
@@ -69,6 +72,8 @@ class _Begun(Struct):
     @property
     def small(self) -> bool:
         """Whether the input is one file that is read and copied in a moment."""
+        if self.recipe.cost is not None:
+            return False
         return self.recipe.kind != "note" and self.task_file.kind == "file" and self.task_file.input_bytes <= SMALL
 
 
@@ -76,14 +81,23 @@ class Work:
     """Prepares, finishes and delivers; every method may be called from any thread."""
 
     def __init__(
-        self, files: Files, desk: Desk, recipes: Recipes, attempts: Attempts, settings: Run, clock: Clock
+        self,
+        files: Files,
+        desk: Desk,
+        recipes: Recipes,
+        attempts: Attempts,
+        settings: Run,
+        clock: Clock,
+        currency: str,
     ) -> None:
+        """*currency*: the desk's, in which handlers say what their runs cost."""
         self._files = files
         self._desk = desk
         self._recipes = recipes
         self._attempts = attempts
         self._settings = settings
         self._clock = clock
+        self._currency = currency
         self._begun: dict[str, _Begun] = {}
         self._environment = {name: os.environ[name] for name in settings.environment if name in os.environ}
 
@@ -135,6 +149,8 @@ class Work:
         timeout = recipe.timeout or self._settings.timeout
         limits = recipe.limits
         extra = dict(recipe.env)
+        if recipe.cost is not None:
+            extra[COST_VARIABLE] = str(folder.cost)
         match recipe.kind:
             case "command":
                 argv = command_line(recipe, task_file, input=folder.input, output_dir=folder.out)
@@ -232,12 +248,18 @@ class Work:
                 raise
             if result == "ok":
                 result, reason = "failed", f"its results cannot be kept: {_cause(error)}"
+        usage = replace(_usage(ended), cost=self._cost(begun))
         if folder is not None:
             self._attempts.discard(folder)
         del self._begun[job.attempt_key]
-        return Finished(
-            job.task.key, job.task.attempt, result, reason, _usage(ended), results=results, names=tuple(names)
-        )
+        return Finished(job.task.key, job.task.attempt, result, reason, usage, results=results, names=tuple(names))
+
+    def _cost(self, begun: _Begun) -> Cost | None:
+        """What the attempt cost, as its handler says; what was reserved when it does not say."""
+        price = begun.recipe.cost
+        if price is None or begun.folder is None:
+            return None
+        return money.said(self._attempts.cost_said(begun.folder, money.FILE_MAX), price, self._currency)
 
     def _keep(self, job: Job, begun: _Begun, names: list[str], *, good: bool) -> tuple[str, ...]:
         """Publish the log, and what a *good* attempt made; their *names* beside the task, and hashes of the results."""

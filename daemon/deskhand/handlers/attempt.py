@@ -21,6 +21,8 @@ Cut = Literal["timeout", "cancel", "drain", "spawner"]
 
 TASK_VARIABLE = "DESKHAND_TASK_ID"
 KEY_VARIABLE = "DESKHAND_IDEMPOTENCY_KEY"
+COST_VARIABLE = "DESKHAND_COST_FILE"
+"""Where a handler whose runs cost something says how much; see `core.money`."""
 
 
 class Attempt(Struct, frozen=True):

@@ -33,7 +33,7 @@ _STUBBORN = (OSError, RecursionError)
 class AttemptFolder:
     """Where one attempt works.  *root* is its folder, *input* the copy in it, under its original name."""
 
-    __slots__ = ("input", "log", "out", "root")
+    __slots__ = ("cost", "input", "log", "out", "root")
 
     def __init__(self, root: Path, input: Path) -> None:
         self.root = root
@@ -42,6 +42,8 @@ class AttemptFolder:
         """Results."""
         self.log = root / "log"
         """Output of the handler; there only when it said something."""
+        self.cost = root / "cost.json"
+        """What the handler says its run cost; there only when it does."""
 
 
 class Attempts:
@@ -121,6 +123,18 @@ class Attempts:
             if len(block) < block_size:
                 break  # a short read of a regular file is its end: nobody has to ask once more
         return size
+
+    @staticmethod
+    def cost_said(folder: AttemptFolder, limit: int) -> bytes | None:
+        """At most *limit* + 1 bytes of what the handler says about its cost; None when it is no file."""
+        try:
+            fd = os.open(folder.cost, os.O_RDONLY | _GUARDED)
+        except OSError:
+            return None
+        try:
+            return os.read(fd, limit + 1) if stat.S_ISREG(os.fstat(fd).st_mode) else None
+        finally:
+            os.close(fd)
 
     def publish_results(self, folder: AttemptFolder, identifier: str) -> tuple[str, ...]:
         """Make the results durable and put them beside the task in pending/; their name, if there are any.
