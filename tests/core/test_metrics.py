@@ -61,7 +61,14 @@ def story(key: str, *steps: tuple[float, str, dict[str, Any]]) -> list[tuple[flo
 
 
 def test_a_task_counts_from_received_to_its_end() -> None:
-    used = {"attempt": 1, "cpu_s": 0.5, "duration_s": 2.0, "memory_bytes": 1000, "output_bytes": 7}
+    used = {
+        "cost": {"amount": 0.25, "currency": "USD"},
+        "attempt": 1,
+        "cpu_s": 0.5,
+        "duration_s": 2.0,
+        "memory_bytes": 1000,
+        "output_bytes": 7,
+    }
     tally, tasks = folded(
         *story(
             "a",
@@ -86,8 +93,9 @@ def test_a_task_counts_from_received_to_its_end() -> None:
         "attempts": 2,
         "attempts_failed": 1,
         "measured": 2,
+        "priced": 2,
     }
-    assert tally.sums == {"input_bytes": 3, "cpu_s": 1.0, "run_s": 4.0, "output_bytes": 14}
+    assert tally.sums == {"input_bytes": 3, "cpu_s": 1.0, "run_s": 4.0, "cost": 0.5, "output_bytes": 14}
     assert tally.peaks == {"memory_bytes": 1000}
     took = {name: spread.quantile(bands, 0.5) for name, bands in tally.spreads.items()}
     assert took == pytest.approx({"cycle": 16.0, "answer": 10.0, "queue": 11.0, "run": 2.0}, rel=0.05)

@@ -52,6 +52,8 @@ def shown(value: float, unit: str) -> str:
             return show.size(round(value))
         case "%":
             return f"{value:.1f} %"
+        case "cost":
+            return f"{value:.2f}"
         case _:
             return f"{value:,.0f}"
 

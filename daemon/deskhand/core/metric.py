@@ -58,7 +58,7 @@ class Metric(Struct, frozen=True):
 
     name: str
     unit: str
-    """`%`, `s`, `B` or empty for a count."""
+    """`%`, `s`, `B`, `cost` (in the desk's currency) or empty for a count."""
     help: str
     value: Callable[[Tally], float | None]
     band: Band | None = None
@@ -103,6 +103,7 @@ def _peak(name: str) -> Callable[[Tally], float | None]:
 _SUCCESS = Band(85.0, 70.0, "look at what failed: deskhand tasks --state failed, deskhand task failure ID")
 _CYCLE = Band(4 * 3600.0, 6 * 3600.0, "see what waits, and for whom: deskhand status")
 _APPROVALS = Band(90.0, 75.0, "see what is refused and why: deskhand tasks --state rejected")
+_COST = Band(10.0, 20.0, "see what it goes to: deskhand cost --breakdown model")
 _ERRORS = Band(5.0, 10.0, "read the output of attempts that failed: deskhand task log ID")
 
 METRICS: Mapping[str, Metric] = MappingProxyType(
@@ -118,6 +119,7 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             ),
             Metric("cycle_time", "s", "from received until completed, median", _quantile("cycle", 0.5), _CYCLE),
             Metric("cycle_time_p95", "s", "from received until completed, 95 of 100", _quantile("cycle", 0.95)),
+            Metric("cost_per_run", "cost", "cost of an attempt that has a price, mean", _each("cost", "priced"), _COST),
             Metric(
                 "approval_rate",
                 "%",

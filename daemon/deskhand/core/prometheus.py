@@ -20,7 +20,11 @@ _COUNTERS = {
     "refused": "Drops that were refused.",
     "starts": "Starts of the daemon.",
 }
-_SUMS = {"cpu_s": ("attempts_cpu_seconds", "Processor time of attempts."), "output_bytes": ("output_bytes", "Output.")}
+_SUMS = {
+    "cpu_s": ("attempts_cpu_seconds", "Processor time of attempts."),
+    "output_bytes": ("output_bytes", "Output."),
+    "cost": ("cost", "In the desk's currency."),
+}
 _SPREADS = {
     "cycle": ("cycle_seconds", "From received until completed."),
     "run": ("attempt_seconds", "One attempt."),

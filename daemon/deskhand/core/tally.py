@@ -36,7 +36,7 @@ class Tally(Struct):
     counts: dict[str, int] = field(default_factory=dict)
     """What happened -> how often: `received`, `completed`, `attempts`, `attempts_failed`, `refused` ..."""
     sums: dict[str, float] = field(default_factory=dict)
-    """`cpu_s`, `run_s`, `output_bytes`, `input_bytes`."""
+    """`cpu_s`, `run_s`, `output_bytes`, `input_bytes`, `cost` (in the desk's currency)."""
     spreads: dict[str, dict[int, int]] = field(default_factory=dict)
     """Seconds: `cycle` (received until completed), `run` (one attempt), `answer` (asked until answered), `queue`
     (received until the first attempt)."""
@@ -75,6 +75,12 @@ class Moments(Struct):
     started: float | None = None
 
 
+class Spent(Struct):
+    """What is read of a cost."""
+
+    amount: float = 0.0
+
+
 class Line(Struct):
     """What is read of a record; the rest of its line is skipped."""
 
@@ -88,6 +94,7 @@ class Line(Struct):
     memory_bytes: float | None = None
     output_bytes: float | None = None
     input_bytes: float | None = None
+    cost: Spent | None = None
 
 
 decode = msgspec.json.Decoder(Line).decode
@@ -154,6 +161,9 @@ def _attempt(tally: Tally, kind: str, line: Line) -> None:
     if line.cpu_s is not None:
         tally.count("measured")
         tally.spend("cpu_s", line.cpu_s)
+    if line.cost is not None:
+        tally.count("priced")
+        tally.spend("cost", line.cost.amount)
     tally.spend("output_bytes", line.output_bytes or 0.0)
     if line.duration_s is not None:
         tally.spend("run_s", line.duration_s)

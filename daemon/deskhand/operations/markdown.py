@@ -35,6 +35,8 @@ def value(amount: float | None, unit: str) -> str:
             return f"{amount / 1e6:,.1f} MB"
         case "%":
             return f"{amount:.1f} %"
+        case "cost":
+            return f"{amount:.2f}"
         case _:
             return f"{amount:,.0f}"
 

@@ -24,7 +24,7 @@ from deskhand.store.head import read_head
 from deskhand.store.segments import batches, scan
 
 NAME = "metrics.sqlite"
-VERSION = 1
+VERSION = 2
 """Of the tables and of what is counted; another one is made anew."""
 KEPT = {MINUTE: 2 * 86_400.0, HOUR: 400 * 86_400.0}
 """Seconds for which stretches of each length are kept."""
