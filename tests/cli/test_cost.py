@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from pathlib import Path
+
 import pytest
 
 from .conftest import Console
@@ -66,3 +69,18 @@ def test_a_limit_holds_and_the_task_says_what_to_do(spent: Console) -> None:
     assert task["state"] == "parked"
     assert task["reason"].endswith("it starts tomorrow, or: deskhand cost limits --daily 1.20")
     assert "70 %" in spent("cost").output
+
+
+def test_a_bill_is_compared_and_counts(spent: Console, tmp_path: Path) -> None:
+    day = datetime.now(UTC).date()
+    bill = tmp_path / "bill.csv"
+    bill.write_text(f"Date,Cost\n{day},3.00\n")
+    (row,) = spent.json("cost", "import", str(bill), "--dry-run")["days"]
+    assert (row["ours"], row["billed"], row["difference"]) == (0.7, 3.0, 2.3)
+    assert spent.json("cost")["today"]["spent"] == 0.7
+    text = spent("cost", "import", str(bill)).output
+    assert "+2.30" in text and "1 day put on record" in text
+    assert spent.json("cost")["today"]["spent"] == 3.0
+    bill.write_text("Tokens\n9\n")
+    assert "--date-column" in spent("cost", "import", str(bill), code=2).stderr
+    spent("cost", "import", str(tmp_path / "none.csv"), code=1)

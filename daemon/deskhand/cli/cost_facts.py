@@ -34,7 +34,7 @@ def gather(frame: Frame, date: str, days: int, breakdown: str) -> dict[str, Any]
     first = last - timedelta(days=days - 1)
     since = datetime(first.year, first.month, first.day, tzinfo=UTC).timestamp()
     until = since + days * DAY
-    found = [entry for entry in _entries(frame, since) if since <= entry.at < until]
+    found = [entry for entry in entries(frame, since) if since <= entry.at < until]
     groups: dict[str, list[Entry]] = {}
     for entry in found:
         groups.setdefault(_group(entry, breakdown), []).append(entry)
@@ -55,7 +55,7 @@ def gather(frame: Frame, date: str, days: int, breakdown: str) -> dict[str, Any]
     }
 
 
-def _entries(frame: Frame, since: float) -> list[Entry]:
+def entries(frame: Frame, since: float) -> list[Entry]:
     """Attempts that ended since then; one that began a day earlier is among them."""
     try:
         lines = audit_read.since(frame.desk.audit, since - DAY)

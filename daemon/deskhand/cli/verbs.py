@@ -51,6 +51,7 @@ CONFIG: Mapping[str, Entry] = {
 }
 COST: Mapping[str, Entry] = {
     "limits": Entry("Show or set what may be spent.", module="cost_limits"),
+    "import": Entry("Compare a provider's bill (CSV) with the log, day by day.", module="cost_import"),
 }
 ROOT: Mapping[str, Entry] = {
     "drop": Entry("Hand files or folders over to the desk.", DAILY, "drop"),

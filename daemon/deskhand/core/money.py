@@ -104,6 +104,8 @@ class Spending(Struct):
     """`YYYY-MM-DD` -> recipe id -> amount, reservations included; the last three days with any."""
     open: dict[str, Reservation] = field(default_factory=dict)
     """Task key -> its reservation."""
+    billed: dict[str, float] = field(default_factory=dict)
+    """Day -> what a provider billed for it; the greater of this and ours counts."""
     told: dict[str, int] = field(default_factory=dict)
     """Day -> the highest level that somebody was told of."""
 
@@ -112,6 +114,10 @@ class Spending(Struct):
         fields = record.fields
         if record.type == "cost.level":
             self.told[str(fields["day"])] = int(fields["percent"])
+            return
+        if record.type == "cost.billed":
+            self.billed[str(fields["day"])] = float(fields["amount"])
+            self._forget_old()
             return
         key = fields.get("task")
         if record.type == "task.started" and "reserved" in fields:
@@ -128,14 +134,24 @@ class Spending(Struct):
     def _add(self, day: str, recipe: str, amount: float) -> None:
         of_day = self.days.setdefault(day, {})
         of_day[recipe] = round(of_day.get(recipe, 0.0) + amount, PLACES)
-        for table in (self.days, self.told):
+        self._forget_old()
+
+    def _forget_old(self) -> None:
+        tables: tuple[dict[str, Any], ...] = (self.days, self.told, self.billed)
+        for table in tables:
             for old in sorted(table)[:-DAYS_KEPT]:
                 del table[old]
 
     def spent(self, day: str, recipe: str | None = None) -> float:
         """Spent and reserved on a day, by one recipe or by all."""
         of_day = self.days.get(day, {})
-        return round(sum(of_day.values()) if recipe is None else of_day.get(recipe, 0.0), PLACES)
+        if recipe is not None:
+            return round(of_day.get(recipe, 0.0), PLACES)
+        total = sum(of_day.values())
+        if day in self.billed:
+            held = sum(one.amount for one in self.open.values() if one.day == day)
+            total = max(total, self.billed[day] + held)
+        return round(total, PLACES)
 
 
 def refusal(limits: CostLimits, spending: Spending, day: str, recipe: str, price: Price | None) -> str | None:

@@ -53,6 +53,7 @@ TYPES: Mapping[str, frozenset[str]] = MappingProxyType(
         "watch.degraded": frozenset({"inbox", "reason"}),
         "watch.restored": frozenset({"inbox", "reason"}),
         "config.changed": frozenset({"actor", "key", "before_sha256", "after_sha256"}),
+        "cost.billed": frozenset({"day", "amount", "currency", "bill_sha256", "actor"}),
         "cost.level": frozenset({"day", "percent", "spent", "limit", "currency"}),
         # recipes
         "recipe.adopted": frozenset({"recipe", "actor", "purpose"}),

@@ -93,6 +93,15 @@ class Spend(Arguments, frozen=True):
     per_recipe: tuple[Share, ...] = ()
 
 
+class Billed(Arguments, frozen=True):
+    """Of `billed`: what a provider billed for a UTC day."""
+
+    day: Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\d$")]
+    amount: Amount
+    currency: Annotated[str, Meta(pattern="^[A-Z]{3}$")]
+    bill_sha256: Sha256
+
+
 TAKEN: Mapping[str, type[Arguments]] = MappingProxyType(
     {
         "ping": Arguments,
@@ -109,6 +118,7 @@ TAKEN: Mapping[str, type[Arguments]] = MappingProxyType(
         "bless": Bless,
         "note": Note,
         "limits": Spend,
+        "billed": Billed,
     }
 )
 """Verb -> what it takes."""

@@ -56,6 +56,7 @@ class Commands:
             "bless": self._bless,
             "note": self._note,
             "limits": self._limits,
+            "billed": self._billed,
         }
 
     def carry_out(self, command: Command, now: float) -> Reply | Future[Reply]:
@@ -198,6 +199,12 @@ class Commands:
     def _limits(self, command: Command, now: float) -> Reply:
         """New limits of what may be spent; the file that holds them was changed already."""
         return {"looked_at": self._engine.apply_limits(msgspec.convert(command.arguments, CostLimits), now)}
+
+    def _billed(self, command: Command, now: float) -> Reply:
+        """What a provider billed for a day."""
+        fields = {**command.arguments, "actor": msgspec.to_builtins(command.actor)}
+        self._engine.ledger.note(Draft("cost.billed", fields))
+        return {}
 
     def _note(self, command: Command, now: float) -> Reply:
         """A change of configuration, for the record."""

@@ -95,7 +95,7 @@ class Book(Facts):
                 self.paused, self.clock_unconfirmed = "no", False
             case "log.clock_step":
                 self.clock_unconfirmed |= not fields.get("confirmed", True)  # a small step confirms no earlier one
-            case "cost.level":
+            case "cost.level" | "cost.billed":
                 self.spending.take(record)
             case _ if record.type in TARGETS:
                 self.spending.take(record)
