@@ -91,6 +91,9 @@ def test_packed_or_not_makes_no_difference(found: list[Task], removed: set[int])
         small.keys_in(ASKING) == large.keys_in(ASKING) == [key for key, task in small.items() if task.state in ASKING]
     )
     assert list(large.having(ASKING)) == [task for task in small.values() if task.state in ASKING]
+    asking = list(large.having(ASKING))
+    assert [large.first(ASKING, count) for count in range(4)] == [asking[:count] for count in range(4)]
+    assert large.oldest() == {state: next(large.having({state})) for state in +large.counts}
     labels = {task.label for task in small.values() if task.label is not None and not task.terminal}
     for label in {task.label for task in found if task.label is not None}:
         assert small.labelled(label) == large.labelled(label) == (label in labels)

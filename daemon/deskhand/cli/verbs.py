@@ -53,6 +53,14 @@ COST: Mapping[str, Entry] = {
     "limits": Entry("Show or set what may be spent.", module="cost_limits"),
     "import": Entry("Compare a provider's bill (CSV) with the log, day by day.", module="cost_import"),
 }
+INCIDENT: Mapping[str, Entry] = {
+    "open": Entry("Open an incident: a note to work through, with what happened filled in.", module="incident_open"),
+    "close": Entry("Close an incident and complete its timeline.", module="incident_close"),
+    "list": Entry("List incidents.", module="incident_list"),
+}
+HEALTH: Mapping[str, Entry] = {
+    "incident": Entry("Open, close and list incidents.", verbs=INCIDENT),
+}
 ROOT: Mapping[str, Entry] = {
     "drop": Entry("Hand files or folders over to the desk.", DAILY, "drop"),
     "status": Entry("Show how the desk stands.", DAILY, "status"),
@@ -65,6 +73,7 @@ ROOT: Mapping[str, Entry] = {
     "pause": Entry("Take nothing new in and start nothing new.", FLOW, "pause"),
     "resume": Entry("End a pause.", FLOW, "resume"),
     "recipe": Entry("Write, check, bless and read recipes.", RECIPES, verbs=RECIPE),
+    "health": Entry("Look at how the desk is, and say what to do.", OPERATE, "health", HEALTH),
     "metrics": Entry("Show how well the desk works.", OPERATE, "metrics"),
     "cost": Entry("Show what runs cost.", OPERATE, "cost", COST),
     "report": Entry("Write a report about the desk.", OPERATE, "report"),

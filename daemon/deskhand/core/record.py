@@ -55,6 +55,10 @@ TYPES: Mapping[str, frozenset[str]] = MappingProxyType(
         "config.changed": frozenset({"actor", "key", "before_sha256", "after_sha256"}),
         "cost.billed": frozenset({"day", "amount", "currency", "bill_sha256", "actor"}),
         "cost.level": frozenset({"day", "percent", "spent", "limit", "currency"}),
+        # how the desk is
+        "health.changed": frozenset({"check", "from", "to", "reason"}),
+        "incident.opened": frozenset({"incident", "severity", "actor", "reason"}),
+        "incident.closed": frozenset({"incident", "severity", "actor", "reason"}),
         # recipes
         "recipe.adopted": frozenset({"recipe", "actor", "purpose"}),
         "recipe.blessed": frozenset({"recipe", "actor", "purpose", "reason", "previous"}),

@@ -99,6 +99,25 @@ class Logs(Struct, frozen=True, forbid_unknown_fields=True):
     """Rotated files kept."""
 
 
+class Health(Struct, frozen=True, forbid_unknown_fields=True):
+    """When `deskhand health` and the daemon's own look call something degraded."""
+
+    every: PositiveSeconds = 60.0
+    """Seconds between two looks that the daemon takes at itself."""
+    queue_depth: Count = 10_000
+    """Unfinished tasks above which the queue counts as too deep."""
+    pending_age: PositiveSeconds = 3600.0
+    """Seconds that a task which could be started may wait for it."""
+    disk_free: Bytes = 1000**3
+    """Bytes that have to be free on the disks of the desk, its backups, its logs and the state folder."""
+    backup_age: PositiveSeconds = 2 * 86400.0
+    """Seconds that the newest verified backup may be old."""
+    drill_age: PositiveSeconds = 14 * 86400.0
+    """Seconds since the last good recovery drill; older is down, not degraded."""
+    canary: str = "note"
+    """Recipe that `deskhand health --canary` drops its file with."""
+
+
 class Schedule(Struct, frozen=True, forbid_unknown_fields=True):
     """The daemon's own clockwork, cron expressions in local time."""
 
@@ -146,6 +165,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     schedule: Schedule = field(default_factory=Schedule)
     cost: CostLimits = field(default_factory=CostLimits)
     """What runs may cost."""
+    health: Health = field(default_factory=Health)
     keep_flat: Seconds = 7 * 86400.0
     """Seconds that finished tasks stay directly in `completed/`."""
     paused: bool = False

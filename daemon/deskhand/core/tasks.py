@@ -95,6 +95,27 @@ class Tasks(MutableMapping[str, Task]):
             if task is not None and task.state in states:
                 yield task
 
+    def first(self, states: Collection[State], count: int) -> list[Task]:
+        """The *count* tasks in one of *states* that arrived first; looks no further than the last of them."""
+        most = min(count, sum(self.counts[state] for state in states))
+        found: list[Task] = []
+        for key, task in self._tasks.items():
+            if len(found) == most:
+                break
+            if _state(task) in states:
+                found.append(self[key])
+        return found
+
+    def oldest(self) -> dict[State, Task]:
+        """State -> the task in it that arrived first."""
+        wanted = {state for state, count in self.counts.items() if count}
+        found: dict[State, str] = {}
+        for key, task in self._tasks.items():
+            if len(found) == len(wanted):
+                break
+            found.setdefault(_state(task), key)
+        return {state: self[key] for state, key in found.items()}
+
     def labelled(self, label: str) -> bool:
         """Whether a task with this label is not over yet."""
         return self._labels[label] > 0

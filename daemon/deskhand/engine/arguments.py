@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Struct
 
+from deskhand.core.incident import Severity
 from deskhand.core.settings import Amount, Share
 from deskhand.errors import UsageError
 
@@ -102,6 +103,20 @@ class Billed(Arguments, frozen=True):
     bill_sha256: Sha256
 
 
+class OpenIncident(Arguments, frozen=True):
+    """Of `incident_open`."""
+
+    severity: Severity
+    title: Annotated[str, Meta(min_length=1, max_length=200)]
+
+
+class CloseIncident(Arguments, frozen=True):
+    """Of `incident_close`."""
+
+    incident: Key
+    reason: Prose | None = None
+
+
 TAKEN: Mapping[str, type[Arguments]] = MappingProxyType(
     {
         "ping": Arguments,
@@ -119,6 +134,9 @@ TAKEN: Mapping[str, type[Arguments]] = MappingProxyType(
         "note": Note,
         "limits": Spend,
         "billed": Billed,
+        "health": Arguments,
+        "incident_open": OpenIncident,
+        "incident_close": CloseIncident,
     }
 )
 """Verb -> what it takes."""

@@ -326,6 +326,11 @@ class Engine:
         return self._.intake.coming(key)
 
     @property
+    def stuck(self) -> bool:
+        """Whether the audit log refused what was decided, so that everything waits."""
+        return self._stuck_until > 0
+
+    @property
     def idle(self) -> bool:
         """Whether nothing can run now: what is left waits for people, for a time, or for something else."""
         return (
@@ -351,5 +356,5 @@ class Engine:
             "stalled": [visible(entry.name) for entry in self._.intake.stalled()],
             "watching": "scan only" if self._.watcher is None else self._.watcher.mode,
             "clock_unconfirmed": self.ledger.book.clock_unconfirmed,
-            "stuck": self.ledger.dirty,
+            "stuck": self.stuck,
         }

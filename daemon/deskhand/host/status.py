@@ -9,6 +9,7 @@ from itertools import islice
 
 from deskhand import __version__
 from deskhand.core.dependency import Waits
+from deskhand.core.health import Verdict
 from deskhand.core.log import Log
 from deskhand.core.names import visible
 from deskhand.core.state import ASKING, State
@@ -16,8 +17,9 @@ from deskhand.core.task import Task
 from deskhand.core.tasks import Tasks
 from deskhand.engine.assemble import Session
 from deskhand.engine.effects import Ended
+from deskhand.engine.self_look import SelfLook
 from deskhand.errors import StoreError
-from deskhand.operations.status_note import LINES_MAX, Asked, Line, Stalled, StatusFacts, render
+from deskhand.operations.status_note import LINES_MAX, Asked, Line, Stalled, StatusFacts, Unwell, render
 from deskhand.store import task_files
 from deskhand.store.files import Files
 from deskhand.store.vault import Vault
@@ -30,8 +32,10 @@ PAUSE = 1.0
 class StatusWriter:
     """Writes ``vault/_deskhand/status.md`` for one run of the daemon."""
 
-    def __init__(self, session: Session, log: Log) -> None:
+    def __init__(self, session: Session, log: Log, look: SelfLook | None = None) -> None:
+        """*look*: the daemon's at itself, when there is one."""
         self._session = session
+        self._look = look
         self._log = log
         self._vault = Vault(Files(), session.desk)
         self._since = session.clock.wall()
@@ -62,7 +66,8 @@ class StatusWriter:
 
     def _state(self) -> object:
         """Changes whenever the note would."""
-        return self._session.audit.head.seq, tuple(self._session.parts.intake.stalled())
+        bad = () if self._look is None else self._look.bad
+        return self._session.audit.head.seq, tuple(self._session.parts.intake.stalled()), bad
 
     def _facts(self, *, stopped: bool) -> StatusFacts:
         engine, parts = self._session.engine, self._session.parts
@@ -90,6 +95,15 @@ class StatusWriter:
             ),
             completed=tuple(self._over(entry, "completed") for entry in parts.effects.completed),
             problems=tuple(problems),
+            health=tuple(
+                Unwell(check.name, check.verdict, check.sentence)
+                for check in (() if self._look is None or stopped else self._look.checks)
+                if check.verdict is not Verdict.OK
+            ),
+            incidents=tuple(
+                Line(id=each.id, name=each.title, at=each.opened, recipe=each.severity)
+                for each in parts.ledger.book.condition.incidents.values()
+            ),
         )
 
     def _name(self, task: Task) -> str:
