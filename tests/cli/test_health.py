@@ -206,6 +206,14 @@ def test_an_incident_from_its_opening_to_its_end(console: Console) -> None:
     console("health", "incident", "close", incident, code=2)
 
 
+def test_no_id_is_given_twice(console: Console) -> None:
+    ids = []
+    for _ in range(3):
+        ids.append(console.json("health", "incident", "open", "P3", "A blemish")["incident"]["id"])
+        console("health", "incident", "close", "@last")
+    assert [each.rpartition("-")[2] for each in ids] == ["1", "2", "3"]
+
+
 def test_an_incident_whose_note_is_gone_is_closed_all_the_same(console: Console) -> None:
     reply = console.json("health", "incident", "open", "P3", "A blemish")
     Path(console.desk.root / reply["note"]).unlink()

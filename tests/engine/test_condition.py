@@ -57,7 +57,7 @@ def test_health_and_incidents() -> None:
         ("incident.opened", {**opened, "incident": "incident-2"}),
         ("incident.closed", {**opened, "incident": "incident-2"}),
     )
-    assert book.health == {"disk": "degraded"}
+    assert book.health == {"disk": "degraded"} and book.opened == 2
     (left,) = book.incidents.values()
     assert (left.id, left.severity, left.title, left.opened) == ("incident-1", Severity.P1, "slow", MADE + 200)
 

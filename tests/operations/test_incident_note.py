@@ -14,7 +14,7 @@ from deskhand.core.record import Record
 from deskhand.operations.incident_note import BEGIN, END, EVENTS_MAX, Event, closed, events, render
 
 T = 1_790_000_000.0
-INCIDENT = Incident("incident-20260921-141320", Severity.P1, "the *scanner* is slow", T)
+INCIDENT = Incident("incident-20260921-3", Severity.P1, "the *scanner* is slow", T)
 
 
 def record(seq: int, kind: str, **fields: object) -> Record:
@@ -45,7 +45,7 @@ def test_the_note_has_every_step_and_what_was_found() -> None:
     steps = ["Assess", "Communicate", "Mitigate", "Investigate", "Resolve", "Document", "Review"]
     places = [text.index(f"## {number}. {step}\n") for number, step in enumerate(steps, 1)]
     assert places == sorted(places)
-    assert text.startswith("---\nincident: incident-20260921-141320\nseverity: P1\nstatus: open\n")
+    assert text.startswith("---\nincident: incident-20260921-3\nseverity: P1\nstatus: open\n")
     assert "# P1: the \\*scanner\\* is slow" in text and "**within 15 minutes**" in text
     assert "- **disk** down: full" in text and "**queue**" not in text
     assert "- 2026-09-21 14:13:22 task failed 20260921-141320-aaaaaa: exit code 3 (record 2)" in text

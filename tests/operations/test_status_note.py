@@ -89,8 +89,8 @@ def test_what_is_not_well_and_open_incidents_are_shown() -> None:
     text = render(
         facts(
             health=(Unwell("disk", "degraded", "only 3 MB free for *the desk*"),),
-            incidents=(Line("incident-20260921-141320", "the scanner", T, "P1"),),
+            incidents=(Line("incident-20260921-3", "the scanner", T, "P1"),),
         )
     )
     assert "## Not as it should be\n\n- **disk** degraded: only 3 MB free for \\*the desk\\*" in text
-    assert "- **P1** the scanner · [[incident-20260921-141320]], open since 2026-09-21 14:13:20" in text
+    assert "- **P1** the scanner · [[incident-20260921-3]], open since 2026-09-21 14:13:20" in text

@@ -28,6 +28,8 @@ class Condition(Struct):
     """How each check of the daemon's look at itself came out last, as far as that is on record."""
     incidents: dict[str, Incident] = field(default_factory=dict)
     """Id -> an incident that is open."""
+    opened: int = 0
+    """Incidents that there ever were."""
 
     def take(self, kind: str, fields: Mapping[str, Any], ts: float) -> None:
         """Fold one record in; *ts* is its time (epoch seconds)."""
@@ -41,6 +43,7 @@ class Condition(Struct):
             case "health.changed":
                 self.health[fields["check"]] = Verdict(fields["to"])
             case "incident.opened":
+                self.opened += 1
                 severity, title = Severity(fields["severity"]), str(fields.get("reason") or "")
                 self.incidents[fields["incident"]] = Incident(fields["incident"], severity, title, ts)
             case "incident.closed":

@@ -40,10 +40,6 @@ class Incident(Struct, frozen=True):
     """Epoch seconds."""
 
 
-def incident_id(now: float, taken: frozenset[str]) -> str:
-    """``incident-20261121-021500`` (UTC); with ``-2`` and so on when *taken*."""
-    name = f"incident-{datetime.fromtimestamp(now, UTC):%Y%m%d-%H%M%S}"
-    number = 1
-    while (found := name if number == 1 else f"{name}-{number}") in taken:
-        number += 1
-    return found
+def incident_id(now: float, number: int) -> str:
+    """``incident-20260921-3``: the UTC date of *now* (epoch seconds), and which incident of the desk it is, from 1."""
+    return f"incident-{datetime.fromtimestamp(now, UTC):%Y%m%d}-{number}"

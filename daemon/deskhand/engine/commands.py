@@ -225,12 +225,11 @@ class Commands:
         return self._look.vitals()
 
     def _incident_open(self, command: Command, now: float) -> Reply:
-        known = self._engine.ledger.book.condition.incidents
-        incident = incident_id(now, frozenset(known))
-        said = command.arguments
+        condition, said = self._engine.ledger.book.condition, command.arguments
+        incident = incident_id(now, condition.opened + 1)
         fields = {"incident": incident, "severity": said["severity"], "reason": said["title"]}
         self._engine.ledger.note(Draft("incident.opened", {**fields, "actor": msgspec.to_builtins(command.actor)}))
-        return msgspec.to_builtins(known[incident])  # type: ignore[no-any-return]
+        return msgspec.to_builtins(condition.incidents[incident])  # type: ignore[no-any-return]
 
     def _incident_close(self, command: Command, now: float) -> Reply:
         said = command.arguments
