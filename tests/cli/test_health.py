@@ -40,7 +40,7 @@ def test_a_fresh_desk_without_a_daemon(console: Console) -> None:
     assert all(check["latency_ms"] is not None for name, check in found.items() if name not in FRESH)
     output = console("health", code=1).output
     assert "down      daemon" in output and "-> deskhand run" in output
-    assert output.splitlines()[-1] == "overall: down, 6 of 16 checks not ok"
+    assert output.splitlines()[-1] == "overall: down, 6 of 17 checks not ok"
 
 
 def test_full_reads_the_whole_log_and_looks_for_every_file(console: Console) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from deskhand.core.health import Verdict
-from deskhand.core.settings import Health
-from deskhand.operations.health_reserves import FULL, Disk, backup, disk, drill, inodes
+from deskhand.core.settings import CostLimits, Health
+from deskhand.operations.health_reserves import FULL, Disk, backup, budget, disk, drill, inodes
 
 NOW = 1_790_000_000.0
 DAY = 86_400.0
@@ -47,3 +47,12 @@ def test_a_backup_grows_old_and_none_is_unknown() -> None:
 )
 def test_drills(good: float | None, failed: float | None, verdict: Verdict) -> None:
     assert drill(good, failed, LIMITS, NOW).verdict is verdict
+
+
+@pytest.mark.parametrize(
+    ("daily", "spent", "verdict"), [(None, 99.0, OK), (4.0, 2.99, OK), (4.0, 3.0, DEGRADED), (4.0, 4.0, DOWN)]
+)
+def test_the_budget(daily: float | None, spent: float, verdict: Verdict) -> None:
+    found = budget(spent, CostLimits(currency="EUR", daily=daily))
+    assert found.verdict is verdict and "EUR" in found.reason
+    assert (found.fix is None) == (verdict is OK)

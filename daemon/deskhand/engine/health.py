@@ -16,6 +16,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from deskhand.core.health import Check, Verdict
+from deskhand.core.money import day_of
 from deskhand.core.names import key_of, member
 from deskhand.core.recipe import Pin
 from deskhand.core.settings import Health, Settings
@@ -57,6 +58,8 @@ class Standing(Struct, frozen=True):
     drilled: float | None = None
     """When a recovery drill last went well (epoch seconds)."""
     drill_failed: float | None = None
+    spent: float = 0.0
+    """Spent and reserved this UTC day, in the desk's currency."""
 
 
 def standing(book: Book, newest: float | None, now: float, timeout: Callable[[Task], float]) -> Standing:
@@ -69,6 +72,7 @@ def standing(book: Book, newest: float | None, now: float, timeout: Callable[[Ta
         backups=dict(book.condition.backups),
         drilled=book.condition.drilled,
         drill_failed=book.condition.drill_failed,
+        spent=book.spending.spent(day_of(now)),
     )
 
 
@@ -78,6 +82,7 @@ class Look:
     def __init__(self, desk: Desk, settings: Settings, now: float, environ: Mapping[str, str]) -> None:
         self._desk = desk
         self._limits: Health = settings.health
+        self._cost = settings.cost
         self._now = now
         self._environ = environ
         self._files = Files()
@@ -103,6 +108,7 @@ class Look:
         )
         drilled, failed = said.drilled, said.drill_failed
         yield timed("drill", lambda: health_reserves.drill(drilled, failed, self._limits, self._now))
+        yield timed("budget", lambda: health_reserves.budget(said.spent, self._cost))
 
     def full(
         self, said: Standing, vitals: Vitals | None, tasks: Iterable[Task], progress: Progress | None = None

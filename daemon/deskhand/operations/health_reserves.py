@@ -1,4 +1,4 @@
-"""Judging what a desk lives on: room on its disks, backups, and drills that prove them."""
+"""Judging what a desk lives on: room on its disks, backups, drills that prove them, and money."""
 
 from __future__ import annotations
 
@@ -7,13 +7,17 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from deskhand.core.health import Check, Verdict, worst_of
-from deskhand.core.settings import Health
+from deskhand.core.money import shown
+from deskhand.core.settings import CostLimits, Health
 from deskhand.operations.words import age, size
 
 FULL = 50 * 1000**2
 """Bytes free below which a disk is down: outcomes still fit, and nothing else does."""
 FEW, FEWER = 0.05, 0.005
 """Share of the inodes that are free below which it is degraded, and down."""
+
+SPENT = 0.75
+"""Share of the day's limit from which on the budget is degraded."""
 
 
 class Disk(Struct, frozen=True):
@@ -83,3 +87,17 @@ def drill(good: float | None, failed: float | None, limits: Health, now: float) 
     if old > limits.drill_age:
         return Check("drill", Verdict.DOWN, f"{text}; it may be {age(limits.drill_age)}", "deskhand backup drill")
     return Check("drill", Verdict.OK, text)
+
+
+def budget(spent: float, limits: CostLimits) -> Check:
+    """How much of the day's limit is *spent* or reserved, in the desk's currency."""
+    said = f"{shown(spent)} {limits.currency} spent and reserved today"
+    if limits.daily is None:
+        return Check("budget", Verdict.OK, f"{said}, and no limit is set")
+    text = f"{said}, of {shown(limits.daily)}"
+    if spent >= limits.daily:
+        fix = "wait for the next UTC day, or: deskhand cost limits --daily"
+        return Check("budget", Verdict.DOWN, f"{text}: nothing more that costs is begun", fix)
+    if spent >= SPENT * limits.daily:
+        return Check("budget", Verdict.DEGRADED, text, "deskhand cost")
+    return Check("budget", Verdict.OK, text)
