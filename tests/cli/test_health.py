@@ -190,7 +190,9 @@ def test_an_incident_from_its_opening_to_its_end(console: Console) -> None:
     note = console.desk.root / reply["note"]
     text = note.read_text()
     assert "severity: P1\nstatus: open\n" in text and "desk paused: asked" in text and "**daemon** down" in text
-    assert console.json("health", "incident", "list")["incidents"] == [{**reply["incident"], "closed": None}]
+    (listed,) = console.json("health", "incident", "list")["incidents"]
+    assert listed == {**reply["incident"], "opened": listed["opened"], "closed": None}
+    assert listed["opened"] == pytest.approx(reply["incident"]["opened"], abs=1e-5)  # the log has microseconds
     assert [each["id"] for each in console.json("status")["incidents"]] == [incident]
     assert "P1 The scanner is slow" in console("status").output
     note.write_text(text.replace("- [ ] What was the cause?", "- [x] What was the cause? A cable."))
