@@ -48,7 +48,8 @@ def as_data(view: View, task: Task) -> dict[str, Any]:
 def row(view: View, task: Task, now: float) -> tuple[str, ...]:
     """A task as cells under :data:`HEADS`."""
     described = view.task_file(task.key)
-    name = "(its files are gone)" if described is None else show.short(described.name)
+    gone = "(forgotten)" if task.key in view.forgotten else "(its files are gone)"
+    name = gone if described is None else show.short(described.name)
     recipe = "-" if task.pin is None else task.pin.id
     return (
         view.identifier(task.key),

@@ -57,6 +57,9 @@ class Commands:
             "note": self._note,
             "limits": self._limits,
             "billed": self._billed,
+            "forget": self._forget,
+            "pack": self._pack,
+            "cleaned": self._cleaned,
         }
 
     def carry_out(self, command: Command, now: float) -> Reply | Future[Reply]:
@@ -210,4 +213,16 @@ class Commands:
         """A change of configuration, for the record."""
         fields = {**command.arguments, "actor": msgspec.to_builtins(command.actor)}
         self._engine.ledger.note(Draft("config.changed", fields))
+        return {}
+
+    def _forget(self, command: Command, now: float) -> Future[Reply]:
+        return self._engine.forget(command.arguments["key"], command.actor, command.arguments.get("reason"))
+
+    def _pack(self, command: Command, now: float) -> Future[Reply]:
+        return self._engine.pack(command.arguments["before"])
+
+    def _cleaned(self, command: Command, now: float) -> Reply:
+        """What a person had removed, for the record."""
+        fields = {**command.arguments, "actor": msgspec.to_builtins(command.actor)}
+        self._engine.ledger.note(Draft("cleanup.done", fields))
         return {}

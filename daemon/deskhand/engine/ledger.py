@@ -159,9 +159,13 @@ class Ledger:
         self._completed = False
         self.outcomes: dict[str, str] = {}
         """Key -> final state of the tasks that ended in this run of the daemon, the last 10,000."""
+        self.forgotten: list[str] = []
+        """Keys of tasks that were forgotten since the last snapshot, as of the start; perhaps not all was erased."""
         unremoved = list(self.book.unremoved.values())
         for record in records:
             moved = self.book.take(record)
+            if record.type == "task.forgotten":
+                self.forgotten.append(record.fields["task"])
             if moved is not None and moved[1].terminal:
                 self.ended[moved[1].key] = moved[1]
         self.sources: Iterator[Taken] = chain(unremoved, self._received())
@@ -289,7 +293,7 @@ class Ledger:
         if last is not None or not is_key(key):
             return last
         for record in self._history(key):
-            last = record.fields.get("to")
+            last = record.fields.get("to", last)
         return last
 
 
