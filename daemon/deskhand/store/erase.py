@@ -33,8 +33,6 @@ class Kept(Struct, frozen=True):
     key: str
     paths: tuple[Path, ...]
     """Its files, task files last."""
-    identifiers: tuple[str, ...]
-    """Its id; a person's copy of a file may have the same key and another middle."""
     described: TaskFile | None
     """Its description, unchecked."""
 
@@ -57,11 +55,10 @@ def _base(path: str) -> str:
 
 
 def look(desk: Desk, key: str) -> Kept:
-    """Everything that stands below ``queue/`` under the task's id.  OSError when a folder cannot be read."""
+    """Everything that stands below ``queue/``, or in our corner of the vault, under the task's id.  OSError."""
     found = sorted(_standing(desk, key), key=lambda path: (path.name.endswith(f".{Part.TASK}"), path))
     described = next((one for path in reversed(found) if (one := task_files.peek(path)) is not None), None)
-    identifiers = {path.name.partition(".")[0] for path in found}
-    return Kept(key, tuple(found), tuple(sorted(filter(is_id, identifiers))), described)
+    return Kept(key, tuple(found), described)
 
 
 def _standing(desk: Desk, key: str) -> Iterator[Path]:
@@ -76,6 +73,10 @@ def _standing(desk: Desk, key: str) -> Iterator[Path]:
     for entry in _listed(desk.work):
         if os.path.basename(entry).startswith(f"{key}-"):
             yield Path(entry)
+    traces = Traces(key)
+    for path in (desk.vault / "_deskhand").rglob("*"):
+        if traces.has_id(path.name) or key in path.name:
+            yield path
 
 
 def _listed(folder: Path) -> list[str]:
@@ -88,14 +89,13 @@ def _listed(folder: Path) -> list[str]:
 def erase(files: Files, desk: Desk, kept: Kept) -> list[str]:
     """Erase it; what could not be erased, as sentences.  FsyncError is passed on."""
     problems: list[str] = []
-    for identifier in kept.identifiers or (None,):
-        traces = Traces(identifier, kept.names)
-        for path in sorted((desk.vault / "_deskhand").rglob("*.md")):
-            _try(problems, path, partial(scrub_note, files, path, traces))
-        for _ in range(_PASSES):
-            logs = sorted(desk.logs.glob("deskhand.log*"))
-            if not sum([_try(problems, path, partial(scrub_log, files, path, traces)) for path in logs]):
-                break
+    traces = Traces(kept.key, kept.names)
+    for path in sorted((desk.vault / "_deskhand").rglob("*.md")):
+        _try(problems, path, partial(scrub_note, files, path, traces))
+    for _ in range(_PASSES):
+        logs = sorted(desk.logs.glob("deskhand.log*"))
+        if not sum([_try(problems, path, partial(scrub_log, files, path, traces)) for path in logs]):
+            break
     for path in kept.paths:
         if problems and path.name.endswith(f".{Part.TASK}"):
             return problems  # it is needed to try again

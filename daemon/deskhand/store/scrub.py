@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from deskhand.core.names import key_of, visible
+from deskhand.core.names import visible
 from deskhand.store.files import Files
 
 MASK = "***"
@@ -30,30 +30,34 @@ _decode = msgspec.json.Decoder(dict[str, Any]).decode
 class Traces:
     """What is looked for."""
 
-    def __init__(self, identifier: str | None, names: Iterable[str]) -> None:
-        """*identifier*: the id with its readable middle, where it is known; *names*: of what was dropped."""
-        self.identifier = identifier
-        self.names = tuple(sorted({form for name in names for form in (name, visible(name)) if form}, key=len))[::-1]
+    def __init__(self, key: str, names: Iterable[str] = ()) -> None:
+        """*key*: the task's; its id is found whatever its readable middle.  *names*: of what was dropped."""
+        self._key = key
+        self._names = tuple(sorted({form for name in names for form in (name, visible(name)) if form}, key=len))[::-1]
+        self._identifier = re.compile(rf"{re.escape(key[:15])}-[a-z0-9_-]{{1,40}}{re.escape(key[15:])}(?![a-z0-9])")
 
     @cached_property
     def _name(self) -> re.Pattern[str] | None:
         """A name as it is, or with backslashes before what means something in Markdown."""
-        forms = ("".join(c if c.isalnum() else rf"\\?{re.escape(c)}" for c in name) for name in self.names)
+        forms = ("".join(c if c.isalnum() else rf"\\?{re.escape(c)}" for c in name) for name in self._names)
         joined = "|".join(forms)
         return re.compile(rf"(?<!\w)(?:{joined})(?!\w)") if joined else None
 
     @cached_property
     def _plain(self) -> tuple[bytes, ...]:
-        return tuple(_encode(name)[1:-1] for name in (*([self.identifier] if self.identifier else []), *self.names))
+        return tuple(_encode(text)[1:-1] for text in (self._key[15:], *self._names))
 
     def may_be_in(self, line: bytes) -> bool:
         """Whether a JSON line can hold any of it."""
         return any(plain in line for plain in self._plain)
 
+    def has_id(self, text: str) -> bool:
+        """Whether *text* has the task's id in it."""
+        return self._identifier.search(text) is not None
+
     def without(self, text: str) -> str:
         """*text* with the key in place of the id, and a mask in place of each name."""
-        if self.identifier is not None:
-            text = text.replace(self.identifier, key_of(self.identifier))
+        text = self._identifier.sub(self._key, text)
         return text if self._name is None else self._name.sub(lambda found: MASK[: len(found[0])], text)
 
     def without_in(self, value: Any) -> Any:
@@ -110,7 +114,7 @@ def scrub_note(files: Files, path: Path, traces: Traces) -> bool:
         return False
     text = path.read_bytes().decode("utf-8", "surrogateescape")
     lines = text.splitlines(keepends=True)
-    left = "".join(traces.without(line) for line in lines if traces.identifier is None or traces.identifier not in line)
+    left = "".join(traces.without(line) for line in lines if not traces.has_id(line))
     if left == text:
         return False
     files.write_atomic(path, left.encode("utf-8", "surrogateescape"), mode=stat.S_IMODE(path.stat().st_mode))
