@@ -186,3 +186,15 @@ def test_what_cannot_be_erased_is_erased_by_the_next_start(root: Path) -> None:
     assert list((root / "queue").rglob("*-ada-*"))
     with inside(root):
         assert not list((root / "queue").rglob("*-ada-*"))
+
+
+def test_the_status_says_what_cannot_be_delivered_and_why(root: Path) -> None:
+    files = FaultyFiles(1, 28, only=lambda operation, path: operation == "copy" and "/vault/" in str(path))
+    with inside(root, files) as own:
+        key = own.drop()
+        own.until_state(key, "completed")
+        why = own.until(lambda: own.engine.status()["undeliverable"].get(key))
+        assert "No space left" in str(why)
+        own.engine.go_on_delivering()
+        own.until(lambda: own.task(key) is None)
+        assert own.engine.status()["undeliverable"] == {} and own.engine.status()["unplaced"] == []

@@ -6,18 +6,11 @@ from typing import Any
 
 from deskhand.cli import show
 from deskhand.cli.times import ago
-from deskhand.core.state import ASKING, State
+from deskhand.core.state import State
 from deskhand.core.task import Task
 from deskhand.engine.view import View
 
 HEADS = ("TASK", "STATE", "SINCE", "RECIPE", "NAME AND REASON")
-STUCK = ASKING | {State.PARKED, State.BLOCKED}
-"""States that end only when somebody does something."""
-
-
-def is_stuck(task: Task) -> bool:
-    """Whether it does not go on by itself."""
-    return task.state in STUCK or task.undelivered
 
 
 def as_data(view: View, task: Task) -> dict[str, Any]:

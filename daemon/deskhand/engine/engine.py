@@ -368,6 +368,12 @@ class Engine:
             "states": counts(self.ledger.tasks),
             "running": sorted(self._.runs.keys()),
             "stalled": [visible(entry.name) for entry in self._.intake.stalled()],
+            "stalled_drops": [
+                {"inbox": entry.inbox, "name": visible(entry.name), "since": entry.since}
+                for entry in self._.intake.stalled()
+            ],
+            "undeliverable": dict(self._.outcomes.undeliverable),
+            "unplaced": sorted(self._.placement.behind),
             "watching": "scan only" if self._.watcher is None else self._.watcher.mode,
             "clock_unconfirmed": self.ledger.book.clock_unconfirmed,
             "stuck": self.ledger.dirty,

@@ -202,6 +202,10 @@ class View:
         names = () if described is None else described.options.after
         return self._waits.why(task, self.book.labels, self._final, names) or task.reason
 
+    def hopeless(self, task: Task) -> bool:
+        """Whether a blocked task waits for what never comes by itself."""
+        return self._waits.hopeless(task, self.book.labels, self._final)
+
     @cached_property
     def _waits(self) -> Waits:
         return Waits(self.book.tasks.values())
