@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from hashlib import sha256
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -15,7 +16,7 @@ from deskhand.errors import IntegrityError, StoreError
 from deskhand.store import audit_pack, audit_read
 from deskhand.store.audit_log import AuditLog
 from deskhand.store.audit_verify import Verified, verify
-from deskhand.store.files import Files
+from deskhand.store.files import Files, StrPath
 from deskhand.store.head import HEAD_NAME
 from deskhand.store.segments import batches, free_name, names, scan
 from deskhand.testing.clock import FakeClock
@@ -195,6 +196,23 @@ def test_a_file_that_is_not_what_was_closed_is_not_packed(folder: Path) -> None:
     (folder / DAY1).write_bytes(data.replace(b'"attempt":2', b'"attempt":3', 1))
     with pytest.raises(IntegrityError, match="not the file that was closed"):
         audit_pack.pack(Files(), folder / DAY1)
+    assert files_in(folder) == {DAY1, DAY2, DAY3}
+
+
+class Flipping(Files):
+    """A disk that changes one byte of what is copied to it."""
+
+    def copy(self, source: BinaryIO, target: StrPath, *, limit: int, mode: int = 0o600, sync: bool = True) -> int:
+        done = super().copy(source, target, limit=limit, mode=mode, sync=sync)
+        data = bytearray(Path(target).read_bytes())
+        data[done // 2] ^= 1
+        Path(target).write_bytes(data)
+        return done
+
+
+def test_what_does_not_unpack_to_the_same_bytes_gets_no_name(folder: Path) -> None:
+    with pytest.raises(IntegrityError, match="does not unpack to the same bytes"):
+        audit_pack.pack(Flipping(), folder / DAY1)
     assert files_in(folder) == {DAY1, DAY2, DAY3}
 
 
