@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import shutil
 import subprocess
+import zlib
 from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO
@@ -131,17 +132,27 @@ def problems(result: Verified) -> set[str]:
     return {problem.file for problem in result.errors}
 
 
+def content(data: bytes) -> bytes | None:
+    """What another reader of gzip finds; None when it finds fault."""
+    try:
+        return gzip.decompress(data)
+    except (OSError, EOFError, zlib.error):
+        return None
+
+
 def test_a_flipped_byte_of_a_packed_file_is_found(folder: Path) -> None:
+    plain = (folder / DAY1).read_bytes()
     pack_all(folder)
-    good = (folder / f"{DAY1}.gz").read_bytes()
-    missed: list[int] = []
-    for at in range(0, len(good), 53):
+    path = folder / f"{DAY1}.gz"
+    good = path.read_bytes()
+    for at in (*range(0, len(good), 53), *range(len(good) - 12, len(good))):
         bad = bytearray(good)
         bad[at] ^= 0x10
-        (folder / f"{DAY1}.gz").write_bytes(bad)
-        missed += [at for strict in (True, False) if verify(folder, strict=strict).ok]
-    assert [at for at in missed if at >= 10] == [], "all but the header, which says nothing about the content"
-    (folder / f"{DAY1}.gz").write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
+        path.write_bytes(bad)
+        # Parts of the header, and the last bits before the checksum, say nothing about the content.
+        harmless = content(bytes(bad)) == plain
+        assert not harmless or at < 10 or at == len(good) - 9, at
+        assert [verify(folder, strict=strict).ok for strict in (True, False)] == [harmless, harmless], at
     assert problems(verify(folder)) == {f"{DAY1}.gz"}
 
 
