@@ -81,17 +81,15 @@ def size(path: Path) -> tuple[int, int]:
 
 
 def remove(files: Files, desk: Desk, tasks: Iterable[Standing]) -> Iterator[Standing]:
-    """Remove each task's files, and yield it when they are gone.  OSError when the disk refuses."""
+    """Remove each task's files, and yield it when they are gone for good.  OSError when the disk refuses."""
     left = iter(tasks)
     files.make_folder(desk.removing)
     while batch := list(islice(left, _BATCH)):
         for one in batch:
             files.make_folder(desk.removing / one.id)
         files.fsync_folder(desk.removing)
-        for one in batch:
-            _remove(files, one.paths)
-            files.remove_tree(desk.removing / one.id)
-            yield one
+        _remove(files, desk, batch)
+        yield from batch
 
 
 def finish(files: Files, desk: Desk) -> int:
@@ -101,17 +99,20 @@ def finish(files: Files, desk: Desk) -> int:
     except FileNotFoundError:
         return 0
     if begun:
-        for one in standing(desk):
-            if one.id in begun:
-                _remove(files, one.paths)
+        _remove(files, desk, [one for one in standing(desk) if one.id in begun])
         for name in begun:
             files.remove_tree(desk.removing / name)
     return len(begun)
 
 
-def _remove(files: Files, paths: Iterable[Path]) -> None:
-    for path in paths:
-        discard(files, path)
+def _remove(files: Files, desk: Desk, batch: list[Standing]) -> None:
+    """Remove the files of these tasks; what says so goes when they are gone for good."""
+    for one in batch:
+        for path in one.paths:
+            discard(files, path)
+    files.fsync_folders(path.parent for one in batch for path in one.paths)
+    for one in batch:
+        files.remove_tree(desk.removing / one.id)
 
 
 def discard(files: Files, path: Path) -> None:

@@ -91,6 +91,8 @@ def scrub_log(files: Files, path: Path, traces: Traces) -> int:
                         files.pwrite(fd, other, offset)
                         changed += 1
                 offset += len(line)
+        if changed:
+            files.fdatasync(fd)
     finally:
         os.close(fd)
     return changed
