@@ -113,8 +113,13 @@ def test_others_with_the_same_input_are_named(console: Console) -> None:
     third = console.json("task", "retry", first)["id"]
     console.work_off()
     assert console.json("task", "forget", first, "--yes")["related"] == sorted([key_of(second), key_of(third)])
+
+
+def test_nobody_is_warned_of_what_was_forgotten(console: Console) -> None:
+    first = console.drop("a.txt", b"same\n")
+    console("task", "forget", first, "--yes")
     again = console.drop("c.txt", b"same\n")
-    assert console.json("task", "show", again)["task"]["duplicate_of"] != key_of(first)
+    assert console.json("task", "show", again)["task"]["duplicate_of"] is None
 
 
 def test_it_can_be_repeated(dropped: tuple[Console, str]) -> None:

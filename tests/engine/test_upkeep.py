@@ -136,6 +136,8 @@ def test_the_record_is_durable_before_anything_is_erased(root: Path, monkeypatch
         assert key not in {entry.id[:15] + entry.id[-7:] for entry in own.session.parts.effects.completed}
         rotate(own)
     assert verify(Desk(root).audit).ok
+    with inside(root) as own:
+        assert own.engine.ledger.final_state(key) == "completed", "what waits for it goes by how it ended"
 
 
 def test_no_new_file_of_the_log_is_begun_while_something_is_to_be_erased(

@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 import pytest
 
-from deskhand.core.record import Draft
+from deskhand.core.record import MAX_LINE, Draft
 from deskhand.errors import IntegrityError, StoreError
 from deskhand.store import audit_pack, audit_read
 from deskhand.store.audit_log import AuditLog
@@ -22,7 +22,7 @@ from deskhand.store.head import HEAD_NAME
 from deskhand.store.segments import batches, free_name, names, scan
 from deskhand.testing.clock import FakeClock
 from deskhand.testing.faulty_files import Crash, FaultyFiles
-from deskhand.testing.sample_log import append_task, three_days
+from deskhand.testing.sample_log import append_task, begin, three_days
 
 DAY1, DAY2, DAY3 = "audit_2026-09-21.jsonl", "audit_2026-09-22.jsonl", "audit_2026-09-23.jsonl"
 LATER = 4e9
@@ -179,6 +179,24 @@ def test_a_spoiled_packed_file_is_named_and_nothing_is_started(
     (folder / HEAD_NAME).unlink()
     with pytest.raises(IntegrityError):
         AuditLog.open(Files(), folder, clock=clock)
+
+
+def test_what_stands_behind_the_end_of_a_long_one_is_found_too(tmp_path: Path, clock: FakeClock) -> None:
+    folder = tmp_path / "long"
+    log = begin(folder, clock)
+    for number in range(12):
+        append_task(log, number)
+    log.commit()
+    log.rotate(b"{}")
+    log.close()
+    (packed,) = pack_all(folder)
+    assert packed.bytes > 2 * MAX_LINE, "or the first look at the file comes to its end"
+    path = folder / f"{packed.name}.gz"
+    path.write_bytes(path.read_bytes() + b"\0")
+    for strict in (True, False):
+        assert [problem.reason for problem in verify(folder, strict=strict).errors] == [
+            "the packed file is damaged: something stands behind its end"
+        ]
 
 
 def test_a_changed_record_in_a_packed_file_is_found_at_its_line(folder: Path) -> None:
