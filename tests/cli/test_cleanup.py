@@ -12,6 +12,7 @@ import pytest
 from deskhand.cli import cleanup as module
 from deskhand.core.log import NoLog
 from deskhand.core.names import key_of
+from deskhand.core.record import Draft
 from deskhand.engine import cleaning
 from deskhand.engine.assemble import open_desk
 from deskhand.engine.view import look
@@ -214,6 +215,18 @@ def test_a_mark_for_an_unfinished_task_removes_nothing(console: Console) -> None
     (console.desk.removing / waits).mkdir(parents=True)
     console.work_off()
     assert sorted(console.desk.approvals.iterdir()) == before and not any(console.desk.removing.iterdir())
+
+
+def test_nothing_goes_by_age_while_the_clock_is_in_doubt(console: Console) -> None:
+    done = console.drop("a.txt", b"a\n")
+    with open_desk(console.desk, NoLog(), ring=lambda: None, watch=False, work=False) as session:
+        fields = {"step_s": 1e8, "before": 1.0, "after": 2.0, "confirmed": False}
+        session.engine.ledger.note(Draft("log.clock_step", fields))
+        session.engine.tick()
+    assert "no age can be relied on" in console("cleanup", "--completed", "--older-than", "0s", code=3).stderr
+    assert console.json("cleanup", "--task", done)["removed"][0]["files"] == 3
+    console("resume")
+    console("cleanup", "--completed", "--older-than", "0s")
 
 
 def test_a_wrong_span_is_a_usage_error(console: Console) -> None:

@@ -184,8 +184,8 @@ def test_a_spoiled_packed_file_is_named_and_nothing_is_started(
 def test_what_stands_behind_the_end_of_a_long_one_is_found_too(tmp_path: Path, clock: FakeClock) -> None:
     folder = tmp_path / "long"
     log = begin(folder, clock)
-    for number in range(12):
-        append_task(log, number)
+    for _ in range(255):  # with the first line a whole number of what is read at a time
+        log.append(BEAT)
     log.commit()
     log.rotate(b"{}")
     log.close()

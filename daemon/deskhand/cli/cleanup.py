@@ -94,6 +94,12 @@ def _plan(frame: Frame, kinds: list[str], task_id: str | None, before: float) ->
     from deskhand.engine import cleaning
 
     view = frame.look()
+    if kinds and view.book.clock_unconfirmed:
+        cause, hint = (
+            "the clock jumped by more than a day, so no age can be relied on",
+            "set it right, then: deskhand resume",
+        )
+        raise WaitingError(OPERATION, cause, hint=hint)
     parts = cleaning.plan(frame.desk, view, kinds, before, _running(frame))
     if task_id is not None:
         key = frame.key(task_id, view)
