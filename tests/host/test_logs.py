@@ -269,3 +269,40 @@ def test_console_is_readable(monkeypatch: pytest.MonkeyPatch) -> None:
     plain = Terminal()
     logs.bind([logs.ConsoleSink(plain)], "info").warning("x\x1b[31m")
     assert "\x1b" not in plain.getvalue()
+
+
+def test_it_is_rotated_by_age_too_also_over_a_restart(tmp_path: Path) -> None:
+    path, began = tmp_path / "deskhand.log", datetime(2026, 11, 20, 12, tzinfo=UTC).timestamp()
+    now = began
+
+    def write(sink: logs.FileSink, event: str) -> None:
+        sink.write(
+            {"ts": f"{datetime.fromtimestamp(now, UTC):%Y-%m-%dT%H:%M:%S}.000Z", "level": "info", "event": event}
+        )
+
+    settings = Logs(max_age=3600.0, keep=2)
+    sink = logs.FileSink(Files(), path, settings, now=lambda: now)
+    for minutes, event in ((0, "a"), (59, "b"), (61, "c")):
+        now = began + 60 * minutes
+        write(sink, event)
+    sink.close()
+    assert [line["event"] for line in lines(path)] == ["c"]
+    assert [line["event"] for line in lines(path.with_name("deskhand.log.1"))] == ["a", "b"]
+    now = began + 2 * 3600 + 120
+    again = logs.FileSink(Files(), path, settings, now=lambda: now)
+    write(again, "d")
+    now += 60
+    write(again, "e")
+    again.close()
+    assert [line["event"] for line in lines(path)] == ["d", "e"]
+    path.write_bytes(b"no line of ours\n")
+    os.utime(path, (began, began))
+    late = logs.FileSink(Files(), path, settings, now=lambda: now)
+    write(late, "f")
+    late.close()
+    assert [line["event"] for line in lines(path)] == ["f"]
+    forever = logs.FileSink(Files(), path, Logs(max_age=None), now=lambda: now)
+    now += 1e8
+    write(forever, "g")
+    forever.close()
+    assert [line["event"] for line in lines(path)] == ["f", "g"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -98,6 +97,6 @@ def verifying(frame: Frame, *, shown: bool) -> Iterator[Progress | None]:
 
 
 def _bytes(frame: Frame) -> int:
-    from deskhand.store.segments import names
+    from deskhand.store.segments import scan
 
-    return sum(os.stat(frame.desk.audit / name).st_size for name in names(frame.desk.audit))
+    return sum(segment.size for segment in scan(frame.desk.audit).segments)

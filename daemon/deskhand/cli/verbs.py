@@ -31,6 +31,7 @@ TASK: Mapping[str, Entry] = {
     "failure": Entry("Show why a task failed.", module="task_failure"),
     "retry": Entry("Look again at a task that is held up, or do a finished one anew.", module="task_retry"),
     "cancel": Entry("Stop a task and wait until it has stopped.", module="task_cancel"),
+    "forget": Entry("Erase a finished task: its files, its names, its salt.", module="task_forget"),
 }
 RECIPE: Mapping[str, Entry] = {
     "new": Entry("Write a draft with every section filled in.", module="recipe_new"),
@@ -77,6 +78,7 @@ ROOT: Mapping[str, Entry] = {
     "metrics": Entry("Show how well the desk works.", OPERATE, "metrics"),
     "cost": Entry("Show what runs cost.", OPERATE, "cost", COST),
     "report": Entry("Write a report about the desk.", OPERATE, "report"),
+    "cleanup": Entry("Remove what is no longer needed, and pack old days of the log.", OPERATE, "cleanup"),
     "audit": Entry("Verify and read the audit log.", TRUST, verbs=AUDIT),
     "init": Entry("Make a desk.", SET_UP, "init"),
     "config": Entry("Read and change the settings.", SET_UP, verbs=CONFIG),

@@ -59,6 +59,10 @@ TYPES: Mapping[str, frozenset[str]] = MappingProxyType(
         "health.changed": frozenset({"check", "from", "to", "reason"}),
         "incident.opened": frozenset({"incident", "severity", "actor", "reason"}),
         "incident.closed": frozenset({"incident", "severity", "actor", "reason"}),
+        # keeping the desk small
+        "audit.compressed": frozenset({"name", "bytes", "sha256", "packed_bytes", "packed_sha256"}),
+        "cleanup.done": frozenset({"actor", "what", "files", "bytes", "older_than"}),
+        "task.forgotten": frozenset({"task", "actor", "reason", "files"}),
         # recipes
         "recipe.adopted": frozenset({"recipe", "actor", "purpose"}),
         "recipe.blessed": frozenset({"recipe", "actor", "purpose", "reason", "previous"}),

@@ -89,12 +89,14 @@ class Approval(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Logs(Struct, frozen=True, forbid_unknown_fields=True):
-    """The operational log in `logs/` (the audit log has no settings)."""
+    """The operational log in `logs/`."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     """Least severity that is written."""
     max_bytes: PositiveBytes = 10 * 1024**2
     """Bytes after which `logs/deskhand.log` is rotated."""
+    max_age: PositiveSeconds | None = 7 * 86400.0
+    """Seconds after its first line that `logs/deskhand.log` is rotated however short it is; null = by size only."""
     keep: Annotated[int, Meta(ge=0, le=1000)] = 5
     """Rotated files kept."""
 
@@ -116,6 +118,22 @@ class Health(Struct, frozen=True, forbid_unknown_fields=True):
     """Seconds since the last good recovery drill; older is down, not degraded."""
     canary: str = "note"
     """Recipe that `deskhand health --canary` drops its file with."""
+
+
+class Audit(Struct, frozen=True, forbid_unknown_fields=True):
+    """The audit log in `audit_logs/`."""
+
+    compress_after: Seconds | None = 30 * 86400.0
+    """Seconds after it was closed that a file is packed (`.jsonl.gz`), at the `schedule.tidy` times; null = never."""
+
+
+class Cleanup(Struct, frozen=True, forbid_unknown_fields=True):
+    """When `deskhand cleanup` wants a person to type how much it removes."""
+
+    ask_files: Count = 1000
+    """Files above which it asks."""
+    ask_bytes: PositiveBytes = 1024**3
+    """Bytes above which it asks."""
 
 
 class Schedule(Struct, frozen=True, forbid_unknown_fields=True):
@@ -162,6 +180,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     run: Run = field(default_factory=Run)
     approval: Approval = field(default_factory=Approval)
     logs: Logs = field(default_factory=Logs)
+    audit: Audit = field(default_factory=Audit)
+    cleanup: Cleanup = field(default_factory=Cleanup)
     schedule: Schedule = field(default_factory=Schedule)
     cost: CostLimits = field(default_factory=CostLimits)
     """What runs may cost."""

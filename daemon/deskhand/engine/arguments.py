@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct
@@ -117,6 +117,29 @@ class CloseIncident(Arguments, frozen=True):
     reason: Prose | None = None
 
 
+class Forget(OneTask, frozen=True):
+    """Of `forget`."""
+
+    reason: Prose | None = None
+
+
+class Pack(Arguments, frozen=True):
+    """Of `pack`: old files of the audit log."""
+
+    before: Annotated[float, Meta(ge=0)]
+    """Epoch seconds; what was closed before."""
+
+
+class Cleaned(Arguments, frozen=True):
+    """Of `cleaned`: what `deskhand cleanup` removed."""
+
+    what: Annotated[tuple[Literal["temp", "logs", "completed", "failed", "rejected", "task"], ...], Meta(min_length=1)]
+    files: Annotated[int, Meta(ge=0)]
+    bytes: Annotated[int, Meta(ge=0)]
+    older_than: Annotated[float, Meta(ge=0)] | None = None
+    """Seconds."""
+
+
 TAKEN: Mapping[str, type[Arguments]] = MappingProxyType(
     {
         "ping": Arguments,
@@ -137,6 +160,9 @@ TAKEN: Mapping[str, type[Arguments]] = MappingProxyType(
         "health": Arguments,
         "incident_open": OpenIncident,
         "incident_close": CloseIncident,
+        "forget": Forget,
+        "pack": Pack,
+        "cleaned": Cleaned,
     }
 )
 """Verb -> what it takes."""

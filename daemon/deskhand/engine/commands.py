@@ -64,6 +64,9 @@ class Commands:
             "health": self._health,
             "incident_open": self._incident_open,
             "incident_close": self._incident_close,
+            "forget": self._forget,
+            "pack": self._pack,
+            "cleaned": self._cleaned,
         }
 
     def carry_out(self, command: Command, now: float) -> Reply | Future[Reply]:
@@ -240,3 +243,15 @@ class Commands:
         fields = {"incident": known.id, "severity": known.severity.value, "reason": said.get("reason")}
         self._engine.ledger.note(Draft("incident.closed", {**fields, "actor": msgspec.to_builtins(command.actor)}))
         return msgspec.to_builtins(known)  # type: ignore[no-any-return]
+
+    def _forget(self, command: Command, now: float) -> Future[Reply]:
+        return self._engine.forget(command.arguments["key"], command.actor, command.arguments.get("reason"))
+
+    def _pack(self, command: Command, now: float) -> Future[Reply]:
+        return self._engine.pack(command.arguments["before"])
+
+    def _cleaned(self, command: Command, now: float) -> Reply:
+        """What a person had removed, for the record."""
+        fields = {**command.arguments, "actor": msgspec.to_builtins(command.actor)}
+        self._engine.ledger.note(Draft("cleanup.done", fields))
+        return {}

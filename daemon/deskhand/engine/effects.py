@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from msgspec import Struct
 
 from deskhand.core.log import Log
+from deskhand.core.names import is_id, key_of
 from deskhand.core.state import ASKING, State
 from deskhand.core.task import Task
 from deskhand.engine.ledger import Change, Ledger
@@ -125,6 +126,14 @@ class Effects:
             if key in self._held and not missing:
                 self._set_off(task)
             self._settled(task, missing)
+
+    def purge(self, key: str) -> None:
+        """Remember no more of a finished task than the log does."""
+        for over in (self.completed, self.failed):
+            kept = [entry for entry in over if entry.id != key and not (is_id(entry.id) and key_of(entry.id) == key)]
+            over.clear()
+            over.extend(kept)
+        self._seen.forget(key)
 
     def _settled(self, task: Task, missing: tuple[str, ...]) -> None:
         if task.terminal and not task.undelivered:

@@ -6,6 +6,7 @@ The engine runs on one thread.  Others hand in facts through queues and ring the
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from math import inf
 from typing import Any
@@ -87,6 +88,8 @@ class Engine:
             self.arrivals.receive(now)
         with self._bearing("recording results"):
             self._hear_workers(now, mono)
+            self._.packing.hear()
+            self._.forgetting.hear()
             self._redeliver(mono)
             self._lost(now)
             if self.ledger.take_completed() or full:
@@ -135,6 +138,8 @@ class Engine:
             self.apply_pause()
         self._order()
         self._.effects.carry_out(changes)
+        self._.packing.recorded()
+        self._.forgetting.recorded()
         if self._.placement.behind:
             self._next_scan = min(self._next_scan, mono + RETRY_PAUSE)
         self.arrivals.recorded()
@@ -279,11 +284,23 @@ class Engine:
         self._deliver_again = dict.fromkeys(self.ledger.tasks.keys_in({State.COMPLETED}), 0.0)
 
     def tidy(self) -> None:
-        """Move completed tasks that are older than `keep_flat` into folders by day."""
+        """Move completed tasks that are older than `keep_flat` into folders by day, and begin to pack old files of the
+        log; not while the clock is in doubt."""
         try:
             self._.folders.file_by_day(self._.clock.wall() - self._.settings.keep_flat)
         except OSError as error:
             self._.log.warning("completed tasks cannot be filed by day", cause=str(error))
+        age = self._.settings.audit.compress_after
+        if age is not None and not self.ledger.book.clock_unconfirmed:
+            self.pack(self._.clock.wall() - age)
+
+    def pack(self, before: float) -> Future[dict[str, Any]]:
+        """Begin to pack the files of the log that were closed before *before* (epoch seconds)."""
+        return self._.packing.begin(before)
+
+    def forget(self, key: str, actor: Actor, reason: str | None) -> Future[dict[str, Any]]:
+        """Begin to erase what there is of a finished task.  UsageError when it is not finished."""
+        return self._.forgetting.begin(key, actor, reason)
 
     def stop_attempt(self, task: Task, actor: Actor, reason: str | None, *, force: bool) -> None:
         """End a running attempt; its end is reported like any other."""
@@ -340,6 +357,8 @@ class Engine:
             and not any(self._due(moment, self._seconds()) for moment in self._deliver_again.values())
             and not self._.placement.behind
             and not self.ledger.dirty
+            and not self._.packing.busy
+            and not self._.forgetting.busy
         )
 
     def _startable(self) -> bool:
@@ -354,6 +373,12 @@ class Engine:
             "states": counts(self.ledger.tasks),
             "running": sorted(self._.runs.keys()),
             "stalled": [visible(entry.name) for entry in self._.intake.stalled()],
+            "stalled_drops": [
+                {"inbox": entry.inbox, "name": visible(entry.name), "since": entry.since}
+                for entry in self._.intake.stalled()
+            ],
+            "undeliverable": dict(self._.outcomes.undeliverable),
+            "unplaced": sorted(self._.placement.behind),
             "watching": "scan only" if self._.watcher is None else self._.watcher.mode,
             "clock_unconfirmed": self.ledger.book.clock_unconfirmed,
             "stuck": self.stuck,

@@ -167,9 +167,13 @@ class Ledger:
         """Type -> how many of these records this run of the daemon wrote."""
         self.ended_by_recipe: Counter[tuple[str, str]] = Counter()
         """Id of a recipe and a final state -> tasks that came to it in this run; recipe `` is none."""
+        self.forgotten: list[str] = []
+        """Keys of tasks that were forgotten since the last snapshot, as of the start; perhaps not all was erased."""
         unremoved = list(self.book.unremoved.values())
         for record in records:
             moved = self.book.take(record)
+            if record.type == "task.forgotten":
+                self.forgotten.append(record.fields["task"])
             if moved is not None and moved[1].terminal:
                 self.ended[moved[1].key] = moved[1]
         self.sources: Iterator[Taken] = chain(unremoved, self._received())
@@ -300,7 +304,7 @@ class Ledger:
         if last is not None or not is_key(key):
             return last
         for record in self._history(key):
-            last = record.fields.get("to")
+            last = record.fields.get("to", last)
         return last
 
 

@@ -45,11 +45,12 @@ class Timekeeper:
     def rotate(self, mono: float) -> None:
         """Begin a new file of the log when it is time.
 
-        Not while files of finished tasks still have to be moved: a snapshot forgets them.
+        Not while files of finished tasks still have to be moved or erased: a snapshot forgets them.
         What the disk refuses is tried again in a minute; the old file is written on meanwhile.
         """
         ledger = self._.ledger
-        if not ledger.rotation_due() or self._.placement.behind or ledger.dirty or mono < self._next_try:
+        unsettled = self._.placement.behind or self._.forgetting.busy or ledger.dirty
+        if not ledger.rotation_due() or unsettled or mono < self._next_try:
             return
         try:
             self._.folders.ensure()
