@@ -63,18 +63,23 @@ class Effects:
     def carry_out(self, changes: Iterable[Change]) -> None:
         """Move files first, then start attempts and deliveries."""
         completed = []
-        for change in changes:
-            self._tell(change)
-            task = change.after
-            if not (change.attempt and self._kept_at_once(task)):
-                self.place(change)
-                if change.attempt or task.undelivered:
-                    self._set_off(task)
-            if task.state is State.COMPLETED and (change.before is None or change.before.state is not State.COMPLETED):
-                completed.append((task.input_sha256, task.key))
+        with self._runs.together():
+            for change in changes:
+                self._carry_out(change)
+                task = change.after
+                if task.state is State.COMPLETED and (change.before is None or change.before.state is not task.state):
+                    completed.append((task.input_sha256, task.key))
         self._placement.tidy()
         if completed:
             self._seen.add(completed)
+
+    def _carry_out(self, change: Change) -> None:
+        self._tell(change)
+        task = change.after
+        if not (change.attempt and self._kept_at_once(task)):
+            self.place(change)
+            if change.attempt or task.undelivered:
+                self._set_off(task)
 
     def _kept_at_once(self, task: Task) -> bool:
         """Make an attempt that takes no time and changes nothing now: its files are placed once, when it is over."""

@@ -13,7 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -65,6 +65,10 @@ class Runs:
         job = Job(task, identifier)
         self._running[task.key] = _Running("" if task.pin is None else task.pin.id, job.attempt_key)
         self._guarded(self._look, job)
+
+    def together(self) -> AbstractContextManager[None]:
+        """While what is started meanwhile goes to the spawner in few messages."""
+        return self._spawner.together()
 
     def keep(self, task: Task, task_file: TaskFile, payload: Path) -> bool:
         """Make the recorded attempt here and now if it only keeps a small file; False = it has to be started."""
