@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import pytest
 
 from deskhand.core.state import State
 from deskhand.engine import work
+from deskhand.engine.intake import Intake
+from deskhand.engine.intake_facts import ScanResult
 from deskhand.host.found import init
 from deskhand.store.attempts import AttemptFolder, Attempts
 from tests.support import invariants
@@ -39,6 +41,7 @@ def desk(tmp_path: Path) -> Iterator[Inside]:
     with inside(root) as made:
         made.bless(recipe("true", "command", argv=["true"]), "true")
         made.bless(recipe("copy", "command", argv=["cp", "{input}", "{output_dir}/copy.txt"]), "copy")
+        made.bless(recipe("wait", "command", argv=["sleep", "60"]), "wait")
         made.bless(recipe("say", "command", argv=["sh", "-c", "echo said; exit 3"]), "say")
         yield made
     invariants.check(root)
@@ -83,3 +86,27 @@ def test_spawner_that_died_is_started_again_by_another_thread(desk: Inside, monk
     assert desk.until_state(desk.drop(b"next", recipe="true"), State.COMPLETED) == State.COMPLETED
     assert starting
     assert threading.current_thread().name not in starting
+
+
+def test_intake_is_in_a_hurry_while_a_program_runs_and_only_then(desk: Inside, monkeypatch: pytest.MonkeyPatch) -> None:
+    hurried: list[bool] = []
+    scan = Intake.scan
+
+    def noted(self: Intake, moved: Collection[str], **how: bool) -> ScanResult:
+        hurried.append(how["hurry"])
+        return scan(self, moved, **how)
+
+    monkeypatch.setattr(Intake, "scan", noted)
+    kept = desk.drop(recipe="archive")
+    assert desk.until_state(kept, State.COMPLETED) == State.COMPLETED
+    assert not any(hurried)
+    waits = desk.drop(b"wait", recipe="wait")
+    desk.until_state(waits, State.STARTED)
+    desk.engine.scan_everything()
+    desk.engine.tick()
+    assert hurried[-1]
+    desk.command("cancel", key=waits)
+    desk.until_state(waits, State.CANCELLED)
+    desk.engine.scan_everything()
+    desk.engine.tick()
+    assert not hurried[-1]

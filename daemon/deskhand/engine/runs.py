@@ -33,6 +33,8 @@ THREADS = 4
 class _Running(Struct, frozen=True):
     recipe: str
     attempt_key: str
+    program: bool = True
+    """Whether it takes longer than a moment."""
 
 
 class Runs:
@@ -75,7 +77,8 @@ class Runs:
         finished = self._work.keep(task, task_file, payload)
         if finished is None:
             return False
-        self._running[task.key] = _Running("" if task.pin is None else task.pin.id, f"{task.key}-{task.attempt}")
+        recipe = "" if task.pin is None else task.pin.id
+        self._running[task.key] = _Running(recipe, f"{task.key}-{task.attempt}", program=False)
         self._report(finished)
         return True
 
@@ -134,6 +137,11 @@ class Runs:
     def running(self) -> Counter[str]:
         """Recipe id -> attempts under way."""
         return Counter(running.recipe for running in self._running.values())
+
+    @property
+    def programs(self) -> bool:
+        """Whether an attempt is under way that was handed over: a program, or what a thread is at."""
+        return any(running.program for running in self._running.values())
 
     def keys(self) -> frozenset[str]:
         """Keys of the tasks with an attempt under way."""
