@@ -144,8 +144,10 @@ class Effects:
             return
         identifier = self._placement.identifier(task.key)
         recipe = "" if task.pin is None else task.pin.id
-        tell = self._log.debug if task.state in PASSING else self._log.info
-        tell(f"task {task.state}", task=identifier, recipe=recipe, reason=task.reason)
+        if task.state in PASSING:
+            self._log.debug(f"task {task.state}", task=identifier, recipe=recipe, reason=task.reason)
+            return
+        self._log.info(f"task {task.state}", task=identifier, recipe=recipe, reason=task.reason)
         ended = Ended(identifier, task.since, recipe, task.reason or "")
         if task.state in ASKING:
             self._notify("deskhand asks", f"{identifier} waits for your answer")

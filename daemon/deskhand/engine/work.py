@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import signal
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Literal, assert_never
@@ -20,7 +21,7 @@ from deskhand.core import money
 from deskhand.core.clock import Clock
 from deskhand.core.event import Usage
 from deskhand.core.money import Cost
-from deskhand.core.recipe import Recipe
+from deskhand.core.recipe import Pin, Recipe
 from deskhand.core.settings import Run
 from deskhand.core.task import Task, TaskFile, commitment, manifest_sha256
 from deskhand.engine.asking import place_of
@@ -102,12 +103,15 @@ class Work:
         self._environment = {name: os.environ[name] for name in settings.environment if name in os.environ}
 
     def look(self, job: Job) -> bool:
-        """Read what the attempt is about; whether it is so small that preparing it takes less than handing it over."""
-        recipe = self._recipe(job.task)
+        """Read what the attempt is about; whether it is so small that preparing it takes less than handing it over.
+
+        For the deciding thread, in the tick that chose the task.
+        """
+        recipe = self._recipe(job.task, self._recipes.glance)
         path = f"{self._desk.folder(job.task.folder)}/{job.identifier}.task.json"
         if recipe.kind == "note" or os.stat(path).st_size > SMALL_TASK:
             return False
-        begun = self._begun[job.attempt_key] = _Begun(recipe, task_files.read(Path(path), job.task.task_sha256), None)
+        begun = self._begun[job.attempt_key] = _Begun(recipe, task_files.read(path, job.task.task_sha256), None)
         return begun.small
 
     def keep(self, task: Task, task_file: TaskFile, payload: Path) -> Finished | None:
@@ -139,10 +143,10 @@ class Work:
         begun.folder = self._attempts.prepare(job.attempt_key, payload, task_file.name, job.task.input_sha256)
         return self._attempt(job, begun, begun.folder)
 
-    def _recipe(self, task: Task) -> Recipe:
+    def _recipe(self, task: Task, proved: Callable[[Pin], Recipe] | None = None) -> Recipe:
         if task.pin is None:
             raise IntegrityError("preparing a run", "the task has no recipe")
-        return self._recipes.get(task.pin)
+        return (proved or self._recipes.get)(task.pin)
 
     def _attempt(self, job: Job, begun: _Begun, folder: AttemptFolder) -> Attempt | None:
         recipe, task_file = begun.recipe, begun.task_file
@@ -213,10 +217,12 @@ class Work:
         if folder is None or not begun.small or ended.output_bytes > SMALL_OUTPUT:
             return None
         result, reason = _verdict(ended, begun)
-        try:
-            names = self._attempts.publish_log(folder, job.identifier, job.task.attempt, self._clock.wall())
-        except (OSError, StoreError):
-            return None
+        names: tuple[str, ...] = ()
+        if ended.output_bytes:
+            try:
+                names = self._attempts.publish_log(folder, job.identifier, job.task.attempt, self._clock.wall())
+            except (OSError, StoreError):
+                return None
         if not self._attempts.discard_bare(folder, job.identifier):
             return None
         del self._begun[job.attempt_key]

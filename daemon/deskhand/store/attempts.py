@@ -77,7 +77,7 @@ class Attempts:
         self._files.new_folder(root)
 
     def _copy(self, source: Path, target: Path) -> tuple[InputFile, ...]:
-        if not source.is_dir() or source.is_symlink():
+        if not os.path.isdir(source) or os.path.islink(source):
             return (InputFile("", *self._copy_file(source, target)),)
         self._files.make_folder(target)
         entries = []
