@@ -108,7 +108,7 @@ class Work:
         For the deciding thread, in the tick that chose the task.
         """
         recipe = self._recipe(job.task, self._recipes.glance)
-        path = f"{self._desk.folder(job.task.folder)}/{job.identifier}.task.json"
+        path = self._task_path(job)
         if recipe.kind == "note" or os.stat(path).st_size > SMALL_TASK:
             return False
         begun = self._begun[job.attempt_key] = _Begun(recipe, task_files.read(path, job.task.task_sha256), None)
@@ -130,18 +130,20 @@ class Work:
 
     def begin(self, job: Job) -> Attempt | None:
         """Verify and copy the input; the process to run, or None when there is none."""
-        pending = self._desk.folder(job.task.folder)
         begun = self._begun.get(job.attempt_key)
         if begun is None:
-            task_file = task_files.read(pending / f"{job.identifier}.task.json", job.task.task_sha256)
+            task_file = task_files.read(self._task_path(job), job.task.task_sha256)
             begun = self._begun[job.attempt_key] = _Begun(self._recipe(job.task), task_file, None)
         task_file = begun.task_file
-        payload = pending / task_file.input
+        payload = f"{self._desk.folder(job.task.folder)}/{task_file.input}"
         if begun.recipe.kind == "keep":
-            _require_input(job.task, payload, task_file.kind)
+            _require_input(job.task, Path(payload), task_file.kind)
             return None
         begun.folder = self._attempts.prepare(job.attempt_key, payload, task_file.name, job.task.input_sha256)
         return self._attempt(job, begun, begun.folder)
+
+    def _task_path(self, job: Job) -> str:
+        return f"{self._desk.folder(job.task.folder)}/{job.identifier}.task.json"
 
     def _recipe(self, task: Task, proved: Callable[[Pin], Recipe] | None = None) -> Recipe:
         if task.pin is None:
@@ -154,7 +156,7 @@ class Work:
         limits = recipe.limits
         extra = dict(recipe.env)
         if recipe.cost is not None:
-            extra[COST_VARIABLE] = str(folder.cost)
+            extra[COST_VARIABLE] = folder.cost
         match recipe.kind:
             case "command":
                 argv = command_line(recipe, task_file, input=folder.input, output_dir=folder.out)
@@ -186,7 +188,7 @@ class Work:
         )
 
     def _python(self, recipe: Recipe, task: Task, task_file: TaskFile, folder: AttemptFolder) -> tuple[str, ...]:
-        values = write_parameters(folder.root, parameters(recipe, task_file.options.params))
+        values = write_parameters(Path(folder.root), parameters(recipe, task_file.options.params))
         pin = task.pin
         if pin is None:
             raise IntegrityError("preparing a run", "the task has no recipe")
@@ -197,13 +199,13 @@ class Work:
     def _note_request(task: Task, task_file: TaskFile, folder: AttemptFolder) -> note.NoteRequest:
         twin = task.duplicate_of
         return note.NoteRequest(
-            input=folder.input,
+            input=Path(folder.input),
             name=task_file.name,
             task_id=task_file.id,
             received=task_file.received,
             sha256=task.input_sha256,
             bytes=task_file.input_bytes,
-            output_dir=folder.out,
+            output_dir=Path(folder.out),
             warning=None if twin is None else f"The same bytes were completed before, as {twin}.",
         )
 
@@ -314,7 +316,7 @@ class Work:
         """Put the results of a completed task where its recipe wants them."""
         task = job.task
         recipe = self._recipe(task)
-        task_file = task_files.read(self._desk.folder(task.folder) / f"{job.identifier}.task.json", task.task_sha256)
+        task_file = task_files.read(self._task_path(job), task.task_sha256)
         if recipe.kind == "keep":
             payload = self._desk.folder(task.folder) / task_file.input
             results: tuple[Result, ...] = (Result(payload, task_file.original_name, task.input_sha256),)
