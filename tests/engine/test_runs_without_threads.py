@@ -41,6 +41,7 @@ def desk(tmp_path: Path) -> Iterator[Inside]:
     with inside(root) as made:
         made.bless(recipe("true", "command", argv=["true"]), "true")
         made.bless(recipe("copy", "command", argv=["cp", "{input}", "{output_dir}/copy.txt"]), "copy")
+        made.bless(recipe("silent", "command", argv=["sh", "-c", "echo mine > log"]), "silent")
         made.bless(recipe("wait", "command", argv=["sleep", "60"]), "wait")
         made.bless(recipe("say", "command", argv=["sh", "-c", "echo said; exit 3"]), "say")
         yield made
@@ -69,6 +70,13 @@ def test_results_and_output_of_small_attempts_are_kept(desk: Inside) -> None:
     (log,) = desk.desk.folder("failed").glob("*.log")
     assert log.read_text().endswith("\nsaid\n")
     assert list(desk.desk.work.iterdir()) == []
+
+
+def test_log_that_a_silent_handler_made_itself_is_kept(desk: Inside) -> None:
+    silent = desk.drop(recipe="silent")
+    assert desk.until_state(silent, State.COMPLETED, State.FAILED) == State.COMPLETED
+    (log,) = desk.desk.folder("completed").glob("*.log")
+    assert log.read_text().endswith("\nmine\n")
 
 
 def test_spawner_that_died_is_started_again_by_another_thread(desk: Inside, monkeypatch: pytest.MonkeyPatch) -> None:
