@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import signal
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -26,6 +25,7 @@ from deskhand.core.settings import Run
 from deskhand.core.task import Task, TaskFile, commitment, manifest_sha256
 from deskhand.engine.asking import place_of
 from deskhand.engine.outcome import Finished, Handed
+from deskhand.engine.verdict import usage_of, verdict
 from deskhand.errors import DeskhandError, IntegrityError, RunError, StoreError, nameless
 from deskhand.handlers import note
 from deskhand.handlers.attempt import COST_VARIABLE, Attempt, Ended, Reason, environment
@@ -218,7 +218,7 @@ class Work:
         folder = begun.folder
         if folder is None or not begun.small or ended.output_bytes > SMALL_OUTPUT:
             return None
-        result, reason = _verdict(ended, begun)
+        result, reason = verdict(ended, begun.recipe)
         names: tuple[str, ...] = ()
         if ended.output_bytes:
             try:
@@ -228,7 +228,7 @@ class Work:
         if not self._attempts.discard_bare(folder, job.identifier):
             return None
         del self._begun[job.attempt_key]
-        return Finished(job.task.key, job.task.attempt, result, reason, _usage(ended), names=names)
+        return Finished(job.task.key, job.task.attempt, result, reason, usage_of(ended), names=names)
 
     def finish(self, job: Job, ended: Ended | None) -> Finished:
         """Publish what an attempt left, durably; *ended* is how its process ended, if there was one.
@@ -238,7 +238,7 @@ class Work:
         """
         begun = self._begun[job.attempt_key]
         folder = begun.folder
-        result, reason = _verdict(ended, begun)
+        result, reason = verdict(ended, begun.recipe)
         read = ended is None or ended.cut in (None, "timeout")
         if begun.note is not None and read:
             request, plan = begun.note
@@ -256,7 +256,7 @@ class Work:
                 raise
             if result == "ok":
                 result, reason = "failed", f"its results cannot be kept: {_cause(error)}"
-        usage = replace(_usage(ended), cost=self._cost(begun))
+        usage = replace(usage_of(ended), cost=self._cost(begun))
         if folder is not None:
             self._attempts.discard(folder)
         del self._begun[job.attempt_key]
@@ -357,48 +357,6 @@ def _cause(error: Exception) -> str:
     if isinstance(error, DeskhandError):
         return error.cause
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
-
-
-_Result = Literal["ok", "failed", "cut", "drained", "cancelled"]
-
-
-def _verdict(ended: Ended | None, begun: _Begun) -> tuple[_Result, str | None]:
-    """What the end of a process means."""
-    if ended is None or ended.ok:
-        return "ok", None
-    if ended.cut == "cancel":
-        return "cancelled", "cancelled while it ran"
-    if ended.cut == "drain":
-        return "drained", "the daemon stopped while it ran"
-    if ended.cut == "timeout":
-        return "cut", f"it took longer than {begun.recipe.timeout or 'the desk allows'} s"
-    if ended.cut == "spawner":
-        return "cut", ended.error or "its spawner died"
-    if ended.error is not None:
-        return "failed", ended.error
-    if ended.signal is not None:
-        return "cut", f"it was ended by {_signal(ended.signal)}"
-    return "failed", f"exit status {ended.exit}"
-
-
-def _signal(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
-
-
-def _usage(ended: Ended | None) -> Usage:
-    if ended is None:
-        return Usage()
-    status = ended.exit if ended.signal is None else -ended.signal
-    return Usage(
-        exit=status,
-        output_bytes=ended.output_bytes,
-        cpu_s=round(ended.cpu_s, 6),
-        memory_bytes=ended.memory_bytes,
-        duration_s=round(ended.duration_s, 6),
-    )
 
 
 def _child_problem(ended: Ended, request: note.NoteRequest) -> str | None:
