@@ -12,6 +12,7 @@ from deskhand.core.state import State
 from deskhand.engine import work
 from deskhand.engine.intake import Intake
 from deskhand.engine.intake_facts import ScanResult
+from deskhand.engine.ledger import Change
 from deskhand.host.found import init
 from deskhand.store.attempts import AttemptFolder, Attempts
 from tests.support import invariants
@@ -118,3 +119,16 @@ def test_intake_is_in_a_hurry_while_a_program_runs_and_only_then(desk: Inside, m
     desk.engine.scan_everything()
     desk.engine.tick()
     assert not hurried[-1]
+
+
+def test_programs_begin_before_the_files_of_other_tasks_are_moved(
+    desk: Inside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits = desk.drop(recipe="wait")
+    desk.until_state(waits, State.STARTED)
+    task = desk.task(waits)
+    assert task is not None
+    effects, done = desk.session.parts.effects, []
+    monkeypatch.setattr(effects, "_carry_out", lambda change: done.append(change.attempt))
+    effects.carry_out([Change(task, task), Change(task, task, attempt=True), Change(task, task)])
+    assert done == [True, False, False]
