@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import psutil
@@ -60,6 +61,10 @@ class Held:
         ended, cls.running = cls.running, {}
         for on_end in ended.values():
             on_end(Ended(exit=0))
+
+    def together(self) -> AbstractContextManager[None]:
+        """Nothing is handed over."""
+        return nullcontext()
 
     def kill(self, key: str, reason: Reason, *, force: bool = False) -> None:
         """Not needed."""

@@ -61,8 +61,8 @@ class Intake(Struct, frozen=True, forbid_unknown_fields=True):
 class Run(Struct, frozen=True, forbid_unknown_fields=True):
     """How handlers run."""
 
-    workers: Annotated[int, Meta(ge=1, le=256)] = 2
-    """Tasks that may run at the same time."""
+    workers: Annotated[int, Meta(ge=1, le=256)] = 4
+    """Tasks that may run at the same time: more for heaps of short programs (16), fewer for programs that are large."""
     timeout: PositiveSeconds = 600.0
     """Seconds an attempt may take unless the recipe says otherwise."""
     drain: Seconds = 30.0

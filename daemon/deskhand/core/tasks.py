@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator, MutableMapping
-from typing import Any
+from typing import Any, TypeVar, overload
 
 import msgspec
 from msgspec.structs import astuple
@@ -18,6 +18,7 @@ from deskhand.core.recipe import Pin
 from deskhand.core.state import State
 from deskhand.core.task import Task
 
+Other = TypeVar("Other")
 KEPT_OPEN = 2_500
 """Tasks up to which none is packed: it costs 4 us to pack one and take it apart again."""
 SHARED_MAX = 10_000
@@ -53,6 +54,19 @@ class Tasks(MutableMapping[str, Task]):
 
     def __getitem__(self, key: str) -> Task:
         found = self._tasks[key]
+        return found if type(found) is Task else self._unpacked(key, found)  # type: ignore[arg-type]
+
+    @overload
+    def get(self, key: str) -> Task | None: ...
+
+    @overload
+    def get(self, key: str, default: Task | Other) -> Task | Other: ...
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """The task; *default* when there is none.  Asked for often: what a mapping has for it takes twice as long."""
+        found = self._tasks.get(key)
+        if found is None:
+            return default
         return found if type(found) is Task else self._unpacked(key, found)  # type: ignore[arg-type]
 
     def __setitem__(self, key: str, task: Task) -> None:

@@ -183,13 +183,18 @@ def _first_moment(path: Path) -> float:
 def readable(event: Mapping[str, object], *, colour: bool) -> str:
     """One line for a person, with the time of day where the person is."""
     fields = dict(event)
-    at = datetime.fromisoformat(str(fields.pop("ts"))).astimezone()
+    at = _time_of_day(str(fields.pop("ts"))[:19])
     level = str(fields.pop("level"))
     shown = f"{_COLOURS[level]}{level:<7}\x1b[0m" if colour else f"{level:<7}"
     rest = "".join(
         f"  {name}={_short(value)}" for name, value in fields.items() if name != "event" and value is not None
     )
-    return f"{at:%H:%M:%S} {shown} {fields['event']}{rest}\n"
+    return f"{at} {shown} {fields['event']}{rest}\n"
+
+
+@lru_cache(maxsize=2)
+def _time_of_day(second: str) -> str:
+    return f"{datetime.fromisoformat(second + 'Z').astimezone():%H:%M:%S}"
 
 
 def _short(value: object) -> str:

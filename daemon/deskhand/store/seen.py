@@ -86,6 +86,7 @@ class Seen:
 def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, check_same_thread=False)
     try:
+        connection.execute("PRAGMA locking_mode = EXCLUSIVE")  # the desk's lock is ours: nobody else is to be asked
         connection.execute("PRAGMA synchronous = OFF")
         connection.execute("PRAGMA journal_mode = MEMORY")
         connection.execute("PRAGMA secure_delete = ON")
