@@ -21,8 +21,8 @@ from tests.support import pace, skips
 
 # A submission is judged by the same examples every time; runs by hand go on looking for new ones.  No example has a
 # deadline: on a machine with other work each of them takes long once in a while.
-settings.register_profile("here", deadline=None)
-settings.register_profile("ci", deadline=None, derandomize=True)
+settings.register_profile("here", deadline=None, max_examples=pace.examples())
+settings.register_profile("ci", deadline=None, max_examples=pace.examples(), derandomize=True)
 settings.load_profile("ci" if pace.judged() else "here")
 
 
@@ -52,7 +52,7 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """A fast test that is not fast fails where changes are judged."""
     report = yield
-    if pace.judged() and not pace.marked(item):
+    if pace.judged() and pace.examples() == pace.EXAMPLES and not pace.marked(item):
         pace.judge(report, pace.limit())
     return report
 

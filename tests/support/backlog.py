@@ -1,4 +1,4 @@
-"""A desk with very many files, or with very many tasks that wait: on record by the product's own code, but not taken in.
+"""A desk with very many files, or with tasks that wait: on record by the product's own code, without being taken in.
 
 Most of the time goes into making files, so what has the same bytes everywhere is made once and linked under the other
 names; a name more costs a fiftieth of a file more.
