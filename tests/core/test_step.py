@@ -307,11 +307,10 @@ class Life(RuleBasedStateMachine):
 
 
 TestLife = Life.TestCase
-TestLife.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+TestLife.settings = settings(stateful_step_count=25)
 
 
 @given(st.lists(EVENTS, max_size=8))
-@settings(max_examples=60, deadline=None)
 def test_a_decision_depends_on_its_arguments_only(events: list[e.Event]) -> None:
     for event in events:
         task = started()

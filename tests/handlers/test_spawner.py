@@ -186,7 +186,7 @@ def test_death_of_a_keeper_is_reported_and_its_attempt_does_not_survive(runner: 
 
 
 def test_many_at_once(runner: Runner) -> None:
-    all_ends = [runner.submit("true")[1] for _ in range(200)]
+    all_ends = [runner.submit("true")[1] for _ in range(100)]
     assert all(ends.get(timeout=20).ok for ends in all_ends)
 
 
