@@ -68,7 +68,7 @@ class BackupFacts(Struct, frozen=True):
     left_out: tuple[str, ...] = ()
     """Paths under ``data/`` that are not here, each with the reason behind a colon and a space."""
     escaped: dict[str, str] = field(default_factory=dict)
-    """Entry, folder or link -> base64 of its real path's bytes, when a zip file cannot hold that everywhere."""
+    """Entry, folder or link -> base64 of the bytes that it would be called, when a zip file cannot hold these."""
 
 
 def encode_facts(facts: BackupFacts) -> bytes:

@@ -24,6 +24,7 @@ from deskhand.engine.assemble import Session, open_desk
 from deskhand.engine.bell import Bell
 from deskhand.engine.clockwork import Clockwork, Reason
 from deskhand.engine.commands import Command, Commands, Reply
+from deskhand.engine.errands import Errands
 from deskhand.errors import ConfigError, DeskhandError, ExitCode, HeldError, StoreError
 from deskhand.host.control import Control
 from deskhand.host.logs import configure
@@ -52,6 +53,8 @@ class Daemon:
         self._bell = bell
         self._log = log
         self._control = control
+        self.errands = Errands(bell.ring)
+        """For chores that need the deciding thread, such as a backup: ``engine.backing.create(..., errands.carry)``."""
         self._commands = Commands(session.engine)
         self._status = StatusWriter(session, log)
         self._started = session.clock.monotonic_ns()
@@ -101,7 +104,7 @@ class Daemon:
     def _hear(self) -> list[tuple[Future[Reply], Reply | Future[Reply]]]:
         """Carry out what callers ask; they hear of it when it is durable."""
         answered = []
-        for command, promise in self._control.pending():
+        for command, promise in (*self._control.pending(), *self.errands.pending()):
             try:
                 answered.append((promise, self._carry_out(command)))
             except DeskhandError as error:
@@ -153,6 +156,7 @@ class Daemon:
     def close(self, reason: str) -> None:
         """Say that the daemon ends."""
         self._commands.give_up(HeldError("waiting", "the daemon stops"))
+        self.errands.close(HeldError("asking the daemon", "the daemon stops"))
         ledger = self._session.parts.ledger
         fields = {"reason": reason, "unfinished": len(ledger.tasks), "running": len(self._session.parts.runs.keys())}
         self._engine.finish(Draft("daemon.stopped", fields))

@@ -112,3 +112,8 @@ class Desk:
     def logs(self) -> Path:
         """`logs/`: the operational log."""
         return self.root / "logs"
+
+    @cached_property
+    def backups(self) -> Path:
+        """`backups/`: archives of this desk."""
+        return self.root / "backups"

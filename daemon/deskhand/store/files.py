@@ -83,6 +83,15 @@ class Files:
             raise
         os.close(fd)
 
+    def open_new(self, path: StrPath, *, mode: int = 0o600) -> int:
+        """Make a new, empty file and return its descriptor, for what is too large for memory.
+
+        FileExistsError when there is one.  The caller writes with :meth:`write_all`, syncs and closes.
+        """
+        self.before("create", path)
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0)
+        return os.open(path, flags, mode)
+
     def write_atomic(self, path: StrPath, data: bytes, *, mode: int = 0o600, sync: bool = True) -> None:
         """Replace the file at *path* by one with *data*: old or new at every moment, never a mixture."""
         target = Path(path)
