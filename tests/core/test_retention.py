@@ -112,7 +112,7 @@ def kept(times: list[datetime], keep: Keep) -> set[datetime]:
             first.setdefault(time.strftime(period), time)
         count, newest = getattr(keep, name), list(first.values())
         found.update(newest if count == -1 else newest[:count])
-        if times and count > len(newest):
+        if times and (count == -1 or count > len(newest)):
             found.add(times[-1])
         span = keep.within if name == "last" else getattr(keep, f"within_{name}")
         if span is not None and times:

@@ -135,7 +135,8 @@ def test_the_log_is_read_on_from_where_it_was_read_to(desk: Open) -> None:
     settle(desk.inside)
     head = desk.inside.session.audit.head
     found, anew = follower.to(head), Follower(desk.desk.audit).to(head)
-    assert dict(found.tasks) == dict(anew.tasks) == dict(parts.ledger.tasks)
+    said = [{key: (task.state, task.seq) for key, task in each.items()} for each in (found.tasks, anew.tasks)]
+    assert said[0] == said[1] == {key: (task.state, task.seq) for key, task in parts.ledger.tasks.items()}
     assert found.counts == {"waiting": 2} and anew.ended.keys() <= found.ended.keys()
 
 
