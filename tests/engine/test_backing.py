@@ -319,7 +319,7 @@ def test_what_does_not_read_back_gets_no_name(desk: Open, monkeypatch: pytest.Mo
         path.write_bytes(data)
         return verify_file(path, progress)
 
-    monkeypatch.setattr("deskhand.engine.packing.verify_file", spoilt)
+    monkeypatch.setattr("deskhand.engine.archiving.verify_file", spoilt)
     with pytest.raises(IntegrityError, match="not what it should be"):
         desk.backup()
     assert desk.left == []

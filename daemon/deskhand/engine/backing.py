@@ -21,8 +21,8 @@ from msgspec import Struct
 from deskhand.core.backup_facts import BackupFacts
 from deskhand.core.backup_name import PARTIAL
 from deskhand.core.settings import Settings
+from deskhand.engine.archiving import OPERATION, Carry, Packer, Progress, nobody
 from deskhand.engine.backup_copies import Copied, copy_to_targets
-from deskhand.engine.packing import OPERATION, Carry, Packer, Progress, nobody
 from deskhand.errors import DeskhandError, StoreError, nameless
 from deskhand.store import age_file, backup_folder
 from deskhand.store.desk import Desk

@@ -13,8 +13,8 @@ from msgspec.structs import replace
 
 from deskhand.core.retention import Backup, Fate, Keep, Plan, parse_within, plan
 from deskhand.core.settings import Backup as Rules
+from deskhand.engine.archiving import Carry, Standing
 from deskhand.engine.backups import Known, known
-from deskhand.engine.packing import Carry, Standing
 from deskhand.errors import StoreError
 from deskhand.store.backup_folder import digest, held
 from deskhand.store.desk import Desk
