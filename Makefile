@@ -80,7 +80,7 @@ acceptance: setup ## the product as a person uses it, and every command in the d
 	@$(BIN)/python -m pytest -q -m "acceptance or slow" $(ARGS)
 
 bench: setup ## latency and throughput on this machine
-	@for name in latency throughput idle startup; do echo "== $$name"; $(BIN)/python benchmarks/$$name.py $(ARGS); done
+	@for name in latency throughput idle startup backup; do echo "== $$name"; $(BIN)/python benchmarks/$$name.py $(ARGS); done
 
 bench-peers: setup $(PEERS_STAMP) ## deskhand, huey, Celery and others side by side (half an hour or more)
 	@$(BIN)/python benchmarks/side_by_side.py $(ARGS)

@@ -21,6 +21,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "structlog": ("host.logs",),
     "filelock": ("store.lock",),
     "psutil": ("handlers.orphans",),
+    "pyrage": ("store.age_file",),
     "click": ("cli.",),
     "rich": ("cli.",),
     "puremagic": ("handlers.",),
@@ -73,7 +74,8 @@ def test_library_has_one_home(library: str, imports: dict[str, set[str]]) -> Non
 
 def test_every_dependency_is_used(imports: dict[str, set[str]], root: Path) -> None:
     project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
-    wanted = [*project["dependencies"], *project["optional-dependencies"]["docs"]]
+    extras = project["optional-dependencies"]
+    wanted = [*project["dependencies"], *extras["docs"], *extras["age"]]
     names = {re.split(r"[<>=!~\[; ]", line)[0].lower() for line in wanted}
     modules = {DISTRIBUTIONS.get(name, name) for name in names}
     assert modules - set(imports) == set(), "depended on, never imported"

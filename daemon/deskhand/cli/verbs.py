@@ -44,6 +44,11 @@ AUDIT: Mapping[str, Entry] = {
     "verify": Entry("Verify the audit log and name everything that is wrong.", module="audit_verify"),
     "show": Entry("Show records of the audit log.", module="audit_show"),
 }
+BACKUP: Mapping[str, Entry] = {
+    "create": Entry("Make a backup, verify it, and take it to the second targets.", module="backup_create"),
+    "list": Entry("List the backups and what is known about them.", module="backup_list"),
+    "prune": Entry("Delete the backups that no rule keeps.", module="backup_prune"),
+}
 CONFIG: Mapping[str, Entry] = {
     "show": Entry("Show every setting, its value, and where that comes from.", module="config_show"),
     "check": Entry("Check deskhand.yaml and name everything that is wrong.", module="config_check"),
@@ -75,6 +80,7 @@ ROOT: Mapping[str, Entry] = {
     "resume": Entry("End a pause.", FLOW, "resume"),
     "recipe": Entry("Write, check, bless and read recipes.", RECIPES, verbs=RECIPE),
     "health": Entry("Look at how the desk is, and say what to do.", OPERATE, "health", HEALTH),
+    "backup": Entry("Make, list and prune backups.", OPERATE, verbs=BACKUP),
     "metrics": Entry("Show how well the desk works.", OPERATE, "metrics"),
     "cost": Entry("Show what runs cost.", OPERATE, "cost", COST),
     "report": Entry("Write a report about the desk.", OPERATE, "report"),

@@ -53,6 +53,13 @@ TYPES: Mapping[str, frozenset[str]] = MappingProxyType(
         "watch.degraded": frozenset({"inbox", "reason"}),
         "watch.restored": frozenset({"inbox", "reason"}),
         "config.changed": frozenset({"actor", "key", "before_sha256", "after_sha256"}),
+        # backups
+        "backup.created": frozenset(
+            {"name", "bytes", "sha256", "head_seq", "files", "target", "full", "actor"}
+            | {"only", "encrypted", "unpacked_bytes", "verified", "exit", "duration_s", "left_out", "odd"}
+        ),
+        "backup.failed": frozenset({"name", "target", "reason", "exit", "duration_s", "actor"}),
+        "backup.pruned": frozenset({"name", "reason", "actor"}),
         "cost.billed": frozenset({"day", "amount", "currency", "bill_sha256", "actor"}),
         "cost.level": frozenset({"day", "percent", "spent", "limit", "currency"}),
         # how the desk is

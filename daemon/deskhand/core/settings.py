@@ -147,6 +147,68 @@ class Schedule(Struct, frozen=True, forbid_unknown_fields=True):
     """Cron times at which completed tasks older than `keep_flat` move to `completed/YYYY-MM-DD/`."""
 
 
+class Target(Struct, frozen=True, forbid_unknown_fields=True):
+    """A second place for backups: a folder, or a program that takes them there."""
+
+    name: str
+    """Short name, `a-z0-9-`; appears in the log."""
+    path: str | None = None
+    """An existing folder, relative to the desk, `~` is expanded; every backup is copied there and read back."""
+    command: tuple[str, ...] = ()
+    """A program and its arguments instead, `{file}` stands for the backup; not run by a shell."""
+    verify: tuple[str, ...] = ()
+    """A program that proves that the backup arrived (exit status 0), with `{file}` and `{name}`; without one a target
+    with a `command` counts as unverified."""
+    timeout: PositiveSeconds = 3600.0
+    """Seconds that each of the two programs may take."""
+
+
+Number = Annotated[int, Meta(ge=-1, le=100_000)]
+"""How many a rule of retention keeps; -1 = all."""
+
+
+class Backup(Struct, frozen=True, forbid_unknown_fields=True):
+    """Backups: when, what, where to, and which of them are kept.  Which are kept is said in restic's words."""
+
+    daily: str | None = "0 2 * * *"
+    """Cron times of a backup, in local time; null = never by itself."""
+    full: str | None = "0 3 * * 0"
+    """Cron times of a full backup, with what was filed away in `completed/YYYY-MM-DD/`; null = never by itself."""
+    include: tuple[str, ...] = ("archive", "outbox")
+    """Folders of the desk that belong in a backup beside `vault/`, `queue/`, `watch_inbox/` and the other inboxes."""
+    exclude: tuple[str, ...] = ("*.pem", "*.key", "*.p12", "*.pfx", "*.kdbx", "id_rsa", "id_ed25519", ".env", ".git")
+    """Globs of names that are left out wherever they are but in the files of tasks: secrets, private keys."""
+    encrypt_to: tuple[str, ...] = ()
+    """age recipients (`age1...`); with any, backups are `.zip.age` and only their identities open them."""
+    targets: tuple[Target, ...] = ()
+    """More places that every backup goes to."""
+    keep_last: Number = 3
+    """The newest so many are kept."""
+    keep_hourly: Number = 0
+    """The newest of each of the last so many hours that have one."""
+    keep_daily: Number = 0
+    """The newest of each of the last so many days that have one."""
+    keep_weekly: Number = 0
+    """The newest of each of the last so many weeks that have one."""
+    keep_monthly: Number = 0
+    """The newest of each of the last so many months that have one."""
+    keep_yearly: Number = 0
+    """The newest of each of the last so many years that have one."""
+    keep_within: str = "30d"
+    """All within this time before the newest: years, months, days, hours, as in `1y5m7d2h` (`m` is months); empty =
+    no such rule."""
+    keep_within_hourly: str = ""
+    """The newest of each hour within this time."""
+    keep_within_daily: str = ""
+    """The newest of each day within this time."""
+    keep_within_weekly: str = ""
+    """The newest of each week within this time."""
+    keep_within_monthly: str = ""
+    """The newest of each month within this time."""
+    keep_within_yearly: str = ""
+    """The newest of each year within this time."""
+
+
 class CostLimits(Struct, frozen=True, forbid_unknown_fields=True):
     """What may be spent.  Hard: what could exceed a limit is not begun."""
 
@@ -183,6 +245,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     audit: Audit = field(default_factory=Audit)
     cleanup: Cleanup = field(default_factory=Cleanup)
     schedule: Schedule = field(default_factory=Schedule)
+    backup: Backup = field(default_factory=Backup)
     cost: CostLimits = field(default_factory=CostLimits)
     """What runs may cost."""
     health: Health = field(default_factory=Health)

@@ -52,6 +52,11 @@ def document(source: str) -> str:
         if cls is not None:
             title = f"`{name}` (a list)" if name == "inboxes" else f"`{name}`"
             parts.append(_table(title, "" if name == "inboxes" else f"{name}.", cls, docs))
+            parts += [
+                _table(f"`{name}.{inner.name}` (a list)", f"{name}.{inner.name}.", item, docs)
+                for inner in struct_type(cls).fields
+                if (item := _struct_in(inner.type)) is not None
+            ]
     rows = "".join(f"| `{variable}` | `{key}` |\n" for variable, key in VARIABLES.items())
     parts.append(f"### Environment\n\n| Variable | Overrides |\n|---|---|\n{rows}")
     return "\n".join(parts)

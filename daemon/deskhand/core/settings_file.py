@@ -8,13 +8,14 @@ The environment overrides a few keys for one run; it is an argument here.  Editi
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct, convert, to_builtins
 
 from deskhand.core import strict_yaml as y
-from deskhand.core.settings import Settings
+from deskhand.core.retention import parse_within
+from deskhand.core.settings import Backup, Settings, Target
 from deskhand.core.shape import MISSING, Shaper, struct_type, suggest, unwrap
 from deskhand.core.units import parse_duration, show_duration, show_size
 
@@ -171,6 +172,45 @@ def _check(root: y.Node, found: Mapping[str, Any], shaper: Shaper) -> None:
         message = _cron_problem(getattr(schedule, key), hourly=key == "heartbeat")
         if message is not None:
             wrong(f"schedule.{key}", message)
+    for key, message in _backup_problems(found.get("backup", Backup())):
+        wrong(f"backup.{key}", message)
+
+
+def _backup_problems(backup: Backup) -> Iterator[tuple[str, str]]:
+    for key in ("daily", "full"):
+        times = getattr(backup, key)
+        if times is not None and (message := _cron_problem(times, hourly=False)) is not None:
+            yield key, message
+    for key in ("", "_hourly", "_daily", "_weekly", "_monthly", "_yearly"):
+        try:
+            parse_within(getattr(backup, f"keep_within{key}"))
+        except ValueError as error:
+            yield f"keep_within{key}", str(error)
+    for index, folder in enumerate(backup.include):
+        steps = folder.rstrip("/").split("/")
+        if not folder or folder.startswith("/") or not {"", ".", ".."}.isdisjoint(steps):
+            yield f"include[{index}]", "must be a folder of the desk, without ./ or ../"
+        elif steps[0] in _OURS or steps[0].startswith("."):
+            yield f"include[{index}]", "must not be hidden or one of deskhand's own folders"
+    for index, recipient in enumerate(backup.encrypt_to):
+        if not re.fullmatch(r"age1[a-z0-9]{50,4000}", recipient, re.ASCII):
+            yield f"encrypt_to[{index}]", "is no age recipient; one begins with age1"
+    yield from _target_problems(backup.targets)
+
+
+def _target_problems(targets: Sequence[Target]) -> Iterator[tuple[str, str]]:
+    names: set[str] = set()
+    for index, target in enumerate(targets):
+        where = f"targets[{index}]"
+        if _NAME.match(target.name) is None or target.name in names | {"desk"}:
+            yield f"{where}.name", "must be 1 to 40 characters of a-z, 0-9 and '-', each name once, and not desk"
+        names.add(target.name)
+        if (target.path is None) == (not target.command):
+            yield where, "must have a path or a command, and not both"
+        elif target.path is not None and (not target.path.strip() or target.verify):
+            yield where, "with a path needs a folder, and no verify: it is always read back"
+        elif target.command and not any("{file}" in part for part in target.command):
+            yield f"{where}.command", "must have {file} in it, which stands for the backup"
 
 
 def _path_problem(path: str) -> str | None:

@@ -85,6 +85,54 @@ class Note(Arguments, frozen=True):
     after_sha256: Hash | None = None
 
 
+ArchiveName = Annotated[str, Meta(pattern=r"^backup_[0-9_-]{19,26}\.zip(\.age)?$")]
+TargetName = Annotated[str, Meta(pattern="^[a-z0-9-]{1,40}$")]
+Size = Annotated[int, Meta(ge=0, lt=1 << 62)]
+Took = Annotated[float, Meta(ge=0, le=1e9)]
+
+
+class BackupCreated(Arguments, frozen=True):
+    """Of `backup_created`: an archive that stands in its place."""
+
+    name: ArchiveName
+    bytes: Size
+    sha256: Sha256
+    head_seq: Size
+    files: Size
+    target: TargetName
+    """`desk`, or the name of a second target."""
+    full: bool
+    encrypted: bool
+    unpacked_bytes: Size
+    verified: bool
+    """It was read back there, and is what it should be."""
+    duration_s: Took
+    only: Literal["history"] | None = None
+    exit: int | None = None
+    """Exit status of the program that took it there."""
+    left_out: Size = 0
+    """How many files could not be taken."""
+    odd: Size = 0
+    """Tasks whose files were not what the log says when it was made."""
+
+
+class BackupFailed(Arguments, frozen=True):
+    """Of `backup_failed`."""
+
+    target: TargetName
+    reason: Prose
+    duration_s: Took
+    name: ArchiveName | None = None
+    exit: int | None = None
+
+
+class BackupPruned(Arguments, frozen=True):
+    """Of `backup_pruned`: an archive about to be deleted."""
+
+    name: ArchiveName
+    reason: Prose
+
+
 class Spend(Arguments, frozen=True):
     """Of `limits`; see `core.settings.CostLimits`."""
 
@@ -155,6 +203,10 @@ TAKEN: Mapping[str, type[Arguments]] = MappingProxyType(
         "happened": Answer,
         "bless": Bless,
         "note": Note,
+        "backup_head": Arguments,
+        "backup_created": BackupCreated,
+        "backup_failed": BackupFailed,
+        "backup_pruned": BackupPruned,
         "limits": Spend,
         "billed": Billed,
         "health": Arguments,

@@ -59,6 +59,10 @@ class Commands:
             "happened": self._happened,
             "bless": self._bless,
             "note": self._note,
+            "backup_head": lambda command, now: engine.standing(),
+            "backup_created": self._on_record("backup.created"),
+            "backup_failed": self._on_record("backup.failed"),
+            "backup_pruned": self._on_record("backup.pruned"),
             "limits": self._limits,
             "billed": self._billed,
             "health": self._health,
@@ -255,3 +259,13 @@ class Commands:
         fields = {**command.arguments, "actor": msgspec.to_builtins(command.actor)}
         self._engine.ledger.note(Draft("cleanup.done", fields))
         return {}
+
+    def _on_record(self, kind: str) -> Callable[[Command, float], Reply]:
+        """Puts what the command says on record as it is, with who says it."""
+
+        def note(command: Command, now: float) -> Reply:
+            fields = {**command.arguments, "actor": msgspec.to_builtins(command.actor)}
+            self._engine.ledger.note(Draft(kind, fields))
+            return {}
+
+        return note

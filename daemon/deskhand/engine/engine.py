@@ -342,6 +342,16 @@ class Engine:
         """Whether a task with this key may still come on record: it waits to be taken, or something is being taken."""
         return self._.intake.coming(key)
 
+    def standing(self) -> dict[str, Any]:
+        """Where the log durably ends, for a backup: every move that it speaks of is made, but for a few that wait."""
+        head = self.ledger.log.head
+        return {
+            "log_id": self.ledger.log.log_id,
+            "head": {"file": head.file, "offset": head.offset, "seq": head.seq, "hash": head.hash},
+            "staged": self._.placement.staged_inputs(),
+            "clock_unconfirmed": self.ledger.book.clock_unconfirmed,
+        }
+
     @property
     def stuck(self) -> bool:
         """Whether the audit log refused what was decided, so that everything waits."""

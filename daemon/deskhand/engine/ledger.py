@@ -155,7 +155,7 @@ class Ledger:
         self._written: dict[str, Task] = {}
         self._dirty = False
         snapshot, records = log.replay()
-        self.book = Book() if snapshot is None else _book(snapshot)
+        self.book = Book() if snapshot is None else book_of(snapshot)
         self.ended: dict[str, Task] = {}
         """Key -> finished task whose files are not yet moved."""
         self.blocked: set[str] = set()
@@ -308,7 +308,8 @@ class Ledger:
         return last
 
 
-def _book(snapshot: bytes) -> Book:
+def book_of(snapshot: bytes) -> Book:
+    """What the log said when *snapshot* was made; IntegrityError when it cannot be understood."""
     try:
         return Book.read(snapshot)
     except msgspec.MsgspecError as error:

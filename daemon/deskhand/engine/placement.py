@@ -103,6 +103,10 @@ class Placement:
         """The task as it was accepted, while its files wait in the staging area; None when they are placed."""
         return self._staged.get(key)
 
+    def staged_inputs(self) -> dict[str, str]:
+        """Key -> path of the input of every task that is in the staging area."""
+        return {key: str(accepted.payload) for key, accepted in self._staged.items()}
+
     def knows(self, key: str) -> bool:
         """Whether the task's files were seen."""
         return key in self._files

@@ -25,6 +25,7 @@ from deskhand.engine.bell import Bell
 from deskhand.engine.chores import Chores
 from deskhand.engine.clockwork import Clockwork, Reason
 from deskhand.engine.commands import Command, Commands, Reply
+from deskhand.engine.errands import Errands
 from deskhand.engine.self_look import SelfLook
 from deskhand.errors import ConfigError, DeskhandError, ExitCode, HeldError, StoreError
 from deskhand.host.control import Control
@@ -54,6 +55,8 @@ class Daemon:
         self._bell = bell
         self._log = log
         self._control = control
+        self.errands = Errands(bell.ring)
+        """For chores that need the deciding thread, such as a backup: ``engine.backing.create(..., errands.carry)``."""
         self._started = session.clock.monotonic_ns()
         settings = session.settings
         self.clockwork = Clockwork(
@@ -112,7 +115,7 @@ class Daemon:
     def _hear(self) -> list[tuple[Future[Reply], Reply | Future[Reply]]]:
         """Carry out what callers ask; they hear of it when it is durable."""
         answered = []
-        for command, promise in self._control.pending():
+        for command, promise in (*self._control.pending(), *self.errands.pending()):
             try:
                 answered.append((promise, self._carry_out(command)))
             except DeskhandError as error:
@@ -167,6 +170,7 @@ class Daemon:
         """Say that the daemon ends."""
         self._commands.give_up(HeldError("waiting", "the daemon stops"))
         self._looks.close(PATIENCE)
+        self.errands.close(HeldError("asking the daemon", "the daemon stops"))
         ledger = self._session.parts.ledger
         fields = {"reason": reason, "unfinished": len(ledger.tasks), "running": len(self._session.parts.runs.keys())}
         self._engine.finish(Draft("daemon.stopped", fields))

@@ -25,7 +25,8 @@ def replay(folder: Path, head: Head, having: bytes = b"") -> tuple[bytes | None,
     a line does not continue the chain, or was made by a newer deskhand.
     """
     segments = scan(folder).segments
-    for index in range(len(segments) - 1, -1, -1):
+    last = next((index for index, segment in enumerate(segments) if segment.name == head.file), len(segments) - 1)
+    for index in range(last, -1, -1):  # a daemon may have begun the next file since
         segment = segments[index]
         if segment.first_seq == 1:
             return None, _records(segments[index:], head, having)

@@ -90,7 +90,7 @@ class Desk:
 
     @cached_property
     def backups(self) -> Path:
-        """`backups/`."""
+        """`backups/`: archives of this desk."""
         return self.root / "backups"
 
     @cached_property

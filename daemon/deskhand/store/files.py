@@ -23,6 +23,7 @@ from typing import BinaryIO
 
 AT_FDCWD = -100
 RENAME_NOREPLACE = 1
+RENAME_EXCHANGE = 2
 SYNC_FILE_RANGE_WRITE = 2
 FALLOC_FL_KEEP_SIZE = 1
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
@@ -81,6 +82,15 @@ class Files:
             os.unlink(path)
             raise
         os.close(fd)
+
+    def open_new(self, path: StrPath, *, mode: int = 0o600) -> int:
+        """Make a new, empty file and return its descriptor, for what is too large for memory.
+
+        FileExistsError when there is one.  The caller writes with :meth:`write_all`, syncs and closes.
+        """
+        self.before("create", path)
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0)
+        return os.open(path, flags, mode)
 
     def write_atomic(self, path: StrPath, data: bytes, *, mode: int = 0o600, sync: bool = True) -> None:
         """Replace the file at *path* by one with *data*: old or new at every moment, never a mixture."""
@@ -281,6 +291,33 @@ class Files:
         """Change permissions."""
         self.before("chmod", path)
         os.chmod(path, mode)
+
+    def set_times(self, path: StrPath, mtime_ns: int) -> None:
+        """Say when a file was changed last (nanoseconds since the epoch)."""
+        self.before("utime", path)
+        os.utime(path, ns=(mtime_ns, mtime_ns))
+
+    def link(self, source: StrPath, target: StrPath) -> None:
+        """Give a file a second name (a symbolic link: the link itself); FileExistsError when that is taken."""
+        self.before("link", target)
+        os.link(source, target, follow_symlinks=False)
+
+    def symlink(self, points_to: str, path: StrPath) -> None:
+        """Make a symbolic link; FileExistsError when the name is taken."""
+        self.before("symlink", path)
+        os.symlink(points_to, path)
+
+    def exchange(self, one: StrPath, other: StrPath) -> None:
+        """Let two files or folders swap their names, in one step: there is no moment without either.
+
+        OSError ENOSYS or EINVAL where the system or the filesystem cannot do that.
+        """
+        self.before("exchange", other)
+        if _libc is None or not hasattr(_libc, "renameat2"):
+            raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS), os.fspath(other))
+        if _libc.renameat2(AT_FDCWD, os.fsencode(one), AT_FDCWD, os.fsencode(other), RENAME_EXCHANGE) != 0:
+            code = ctypes.get_errno()
+            raise OSError(code, os.strerror(code), os.fspath(one), None, os.fspath(other))
 
     def fsync_folders(self, paths: Iterable[StrPath]) -> None:
         """Each distinct folder once."""
