@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -30,7 +31,7 @@ from deskhand.store.files import Files
 from deskhand.testing.clock import FakeClock
 from deskhand.testing.log import MemoryLog
 from tests.support import invariants
-from tests.support.crash import Table
+from tests.support.crash import TURNS, Table
 from tests.support.crash_files import CrashFiles
 from tests.support.fault_desk import FaultBench
 from tests.support.forks import in_child
@@ -122,6 +123,11 @@ def ticks(opened: Session, clock: FakeClock) -> None:
         opened.parts.notice.give_quietly()
         opened.engine.scan_everything()
         opened.engine.tick()
+        for _ in range(TURNS):
+            if not (opened.parts.intake.under_way or opened.parts.runs.busy):
+                break
+            Event().wait(0.01)  # threads are at work
+            opened.engine.tick()
         clock.advance(0.3)
 
 

@@ -128,14 +128,6 @@ SPOILED: dict[str, tuple[Text, ...]] = {
     "an answered request is left standing": (
         ("engine/placement.py", "Placement._put_away", "self._requests.take_away(identifier, gestures, yes)", "pass"),
     ),
-    "a pause is forgotten at the start": (
-        (
-            "engine/ledger.py",
-            "Ledger.__init__",
-            "self.ended: dict",
-            "self.book.paused = 'no'\n        self.ended: dict",
-        ),
-    ),
     "files of what ended in a crash are not moved": (
         ("engine/recovery.py", "Recovery._finish_moves", "list(self._ledger.ended.items())", "[]"),
     ),
