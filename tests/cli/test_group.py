@@ -68,7 +68,7 @@ def test_help_imports_nothing_heavy() -> None:
     ("args", "said"),
     [
         (["tsks"], "did you mean tasks"),
-        (["verify"], "did you mean audit verify"),
+        (["verify"], "did you mean backup verify, audit verify"),
         (["task", "shw"], "did you mean show"),
         (["qqqqqqqq"], "there is no verb 'qqqqqqqq'"),
     ],

@@ -19,7 +19,7 @@ from deskhand.engine.at_head import Follower
 from deskhand.engine.backing import Made, create
 from deskhand.engine.backups import known
 from deskhand.engine.pruning import prune
-from deskhand.errors import ConfigError, HeldError, IntegrityError, StoreError
+from deskhand.errors import ConfigError, HeldError, IntegrityError, StoreError, UsageError
 from deskhand.host.found import init
 from deskhand.store import backup_folder
 from deskhand.store.archive_check import Verified, verify_file
@@ -380,7 +380,7 @@ def test_an_encrypted_backup_opens_with_the_identity_only(desk: Open, tmp_path: 
     identity = pyrage.x25519.Identity.generate()
     made = desk.backup(settings=Backup(encrypt_to=(str(identity.to_public()),)))
     assert made.name.endswith(".zip.age") and made.verified and desk.left == [made.name]
-    with pytest.raises(IntegrityError, match="encrypted"):
+    with pytest.raises(UsageError, match="encrypted"):
         verify_file(made.path)
     pyrage.decrypt_file(str(made.path), str(tmp_path / "plain.zip"), [identity])
     assert verify_file(tmp_path / "plain.zip").ok

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from deskhand.core.backup_facts import FACTS_NAME, MANIFEST_NAME, HeadFacts
 from deskhand.host.found import init
 from deskhand.store.archive_check import Verified, verify_file
+from deskhand.store.archive_read import open_archive
 from tests.support import archives
 from tests.support.inside import inside
 
@@ -92,6 +93,19 @@ def test_a_swapped_manifest(sample: Sample) -> None:
     content, facts = archives.content(sample.desk), archives.facts_of(sample.desk, "x")
     archives.write(path, content, facts, manifest=other)
     assert "in the archive and not in" in str(verify_file(path).reason)
+
+
+def test_a_file_that_is_not_the_one_in_the_manifest(sample: Sample) -> None:
+    """Packed without any fault, and something else than was backed up."""
+    content, facts = archives.content(sample.desk), archives.facts_of(sample.desk, "x")
+    path = archives.write(sample.folder / "other.zip", content, facts)
+    with open_archive(path) as archive:
+        hashes = {**archive.manifest, "data/deskhand.yaml": "0" * 64}
+    manifest = "".join(f"{hashes[name]}  {name}\n" for name in sorted(hashes)).encode()
+    found = verify_file(archives.write(path, content, facts, manifest=manifest))
+    assert [(problem.entry, problem.reason) for problem in found.problems] == [
+        ("data/deskhand.yaml", "its bytes are not those in MANIFEST.sha256")
+    ]
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,9 @@ BACKUP: Mapping[str, Entry] = {
     "create": Entry("Make a backup, verify it, and take it to the second targets.", module="backup_create"),
     "list": Entry("List the backups and what is known about them.", module="backup_list"),
     "prune": Entry("Delete the backups that no rule keeps.", module="backup_prune"),
+    "verify": Entry("Verify backups: every byte, the audit log in them, and the folders.", module="backup_verify"),
+    "restore": Entry("Make a desk of a backup, or bring back one note.", module="backup_restore"),
+    "drill": Entry("Prove that the backups can be restored.", module="backup_drill"),
 }
 CONFIG: Mapping[str, Entry] = {
     "show": Entry("Show every setting, its value, and where that comes from.", module="config_show"),
@@ -80,7 +83,7 @@ ROOT: Mapping[str, Entry] = {
     "resume": Entry("End a pause.", FLOW, "resume"),
     "recipe": Entry("Write, check, bless and read recipes.", RECIPES, verbs=RECIPE),
     "health": Entry("Look at how the desk is, and say what to do.", OPERATE, "health", HEALTH),
-    "backup": Entry("Make, list and prune backups.", OPERATE, verbs=BACKUP),
+    "backup": Entry("Make, verify and restore backups.", OPERATE, verbs=BACKUP),
     "metrics": Entry("Show how well the desk works.", OPERATE, "metrics"),
     "cost": Entry("Show what runs cost.", OPERATE, "cost", COST),
     "report": Entry("Write a report about the desk.", OPERATE, "report"),

@@ -70,6 +70,12 @@ TYPES: Mapping[str, frozenset[str]] = MappingProxyType(
         "audit.compressed": frozenset({"name", "bytes", "sha256", "packed_bytes", "packed_sha256"}),
         "cleanup.done": frozenset({"actor", "what", "files", "bytes", "older_than"}),
         "task.forgotten": frozenset({"task", "actor", "reason", "files"}),
+        # backups that are read
+        "backup.verified": frozenset({"name", "ok", "reason", "sha256", "records", "actor"}),
+        "restore.performed": frozenset(
+            {"name", "sha256", "head_seq", "actor", "gap", "in_doubt", "missing", "drops_aside", "log"}
+        ),
+        "drill.finished": frozenset({"ok", "rpo_s", "rto_s", "backups", "reason", "actor"}),
         # recipes
         "recipe.adopted": frozenset({"recipe", "actor", "purpose"}),
         "recipe.blessed": frozenset({"recipe", "actor", "purpose", "reason", "previous"}),

@@ -174,6 +174,8 @@ class Backup(Struct, frozen=True, forbid_unknown_fields=True):
     """Cron times of a backup, in local time; null = never by itself."""
     full: str | None = "0 3 * * 0"
     """Cron times of a full backup, with what was filed away in `completed/YYYY-MM-DD/`; null = never by itself."""
+    drill: str | None = "30 4 * * 0"
+    """Cron times of a recovery drill, which restores backups into a temporary folder; null = never by itself."""
     include: tuple[str, ...] = ("archive", "outbox")
     """Folders of the desk that belong in a backup beside `vault/`, `queue/`, `watch_inbox/` and the other inboxes."""
     exclude: tuple[str, ...] = ("*.pem", "*.key", "*.p12", "*.pfx", "*.kdbx", "id_rsa", "id_ed25519", ".env", ".git")

@@ -177,7 +177,7 @@ def _check(root: y.Node, found: Mapping[str, Any], shaper: Shaper) -> None:
 
 
 def _backup_problems(backup: Backup) -> Iterator[tuple[str, str]]:
-    for key in ("daily", "full"):
+    for key in ("daily", "full", "drill"):
         times = getattr(backup, key)
         if times is not None and (message := _cron_problem(times, hourly=False)) is not None:
             yield key, message

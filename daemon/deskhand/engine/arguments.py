@@ -188,6 +188,35 @@ class Cleaned(Arguments, frozen=True):
     """Seconds."""
 
 
+Count = Annotated[int, Meta(ge=0, lt=1 << 62)]
+
+
+class BackupVerified(Arguments, frozen=True):
+    """Of `backup_verified`: an archive that was read."""
+
+    name: Key
+    ok: bool
+    sha256: Sha256
+    records: Count
+    """Of the audit log in it."""
+    reason: Prose | None = None
+    """The first thing that is wrong."""
+
+
+class DrillFinished(Arguments, frozen=True):
+    """Of `drill_finished`."""
+
+    ok: bool
+    backups: tuple[Key, ...]
+    """Names of those that were restored."""
+    rpo_s: float | None = None
+    """Seconds from the newest to the beginning of the drill."""
+    rto_s: float | None = None
+    """Seconds until the newest was restored and verified."""
+    reason: Prose | None = None
+    """The first thing that is wrong."""
+
+
 TAKEN: Mapping[str, type[Arguments]] = MappingProxyType(
     {
         "ping": Arguments,
@@ -215,6 +244,8 @@ TAKEN: Mapping[str, type[Arguments]] = MappingProxyType(
         "forget": Forget,
         "pack": Pack,
         "cleaned": Cleaned,
+        "backup_verified": BackupVerified,
+        "drill_finished": DrillFinished,
     }
 )
 """Verb -> what it takes."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -92,14 +92,17 @@ def open_desk(
     clock: Clock | None = None,
     adopt: Actor | None = None,
     fresh: bool = False,
+    environ: Mapping[str, str] = os.environ,
+    rehearsal: bool = False,
 ) -> Iterator[Session]:
     """Take the desk, recover it, and give it back at the end.
 
-    *watch*: with a watcher; *work*: attempts may be started (a command that only decides needs neither).  Raises
-    HeldError, ConfigError, IntegrityError or StoreError when the desk cannot be opened.
+    *watch*: with a watcher; *work*: attempts may be started (a command that only decides needs neither).  *rehearsal*:
+    on a copy of a desk that may be at work elsewhere; no process is ended, not even one that bears the desk's mark.
+    Raises HeldError, ConfigError, IntegrityError or StoreError when the desk cannot be opened.
     """
     files, clock = files or Files(), clock or SystemClock()
-    settings = config_file.load(desk, os.environ).settings
+    settings = config_file.load(desk, environ).settings
     if settings is None:
         raise ConfigError("opening the desk", "the configuration is wrong", path=desk.config)
     refuse_remote(desk)
@@ -111,9 +114,9 @@ def open_desk(
         salt = desk_salt.load(files, desk)
         if salt.new and segments.names(desk.audit):
             log.warning("queue/.salt was gone and was made anew: no drop is found by the `key:` of an older one")
-        audit = open_log(files, desk, recipes, clock, os.environ, adopt=adopt, fresh=fresh)
+        audit = open_log(files, desk, recipes, clock, environ, adopt=adopt, fresh=fresh)
         stack.callback(audit.close)
-        recovered = orphans.reap_strangers(audit.log_id, audit.run)
+        recovered = [] if rehearsal else orphans.reap_strangers(audit.log_id, audit.run)
         for stranger in recovered:
             log.warning("a process of an earlier run was ended", pid=stranger.pid, attempt=stranger.attempt)
         ledger = Ledger(audit, lambda key: _history(desk, key))

@@ -71,6 +71,8 @@ class Commands:
             "forget": self._forget,
             "pack": self._pack,
             "cleaned": self._cleaned,
+            "backup_verified": self._on_record("backup.verified"),
+            "drill_finished": self._on_record("drill.finished"),
         }
 
     def carry_out(self, command: Command, now: float) -> Reply | Future[Reply]:

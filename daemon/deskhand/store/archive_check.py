@@ -71,12 +71,10 @@ class Verified(Struct, frozen=True):
 
 def verify_file(path: Path, progress: Progress | None = None) -> Verified:
     """Open and verify the archive at *path*; one that is refused is one with a problem.  StoreError when it cannot be
-    read at all, IntegrityError when it is encrypted: then nothing is known about it."""
+    read at all, UsageError when it is encrypted: then nothing is known about it."""
     try:
         archive = open_archive(path)
     except IntegrityError as error:
-        if not isinstance(error.__cause__, ValueError):
-            raise
         return Verified(False, path, 0, 0, 0, 0, (Problem("", error.cause),))
     with archive:
         return verify(archive, progress)

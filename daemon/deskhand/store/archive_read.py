@@ -32,7 +32,7 @@ from deskhand.core.backup_facts import (
     BackupFacts,
     decode_facts,
 )
-from deskhand.errors import IntegrityError, StoreError
+from deskhand.errors import IntegrityError, StoreError, UsageError
 
 BLOCK = 1 << 20
 """Bytes read at a time, and the most that is unpacked at a time."""
@@ -138,7 +138,8 @@ class Archive:
             if name not in self.entries or _MODE.match(mode) is None:
                 raise ValueError(f"{FACTS_NAME} has permissions {mode!r} for {name!r}")
         for name, entry in self.entries.items():
-            if name not in (FACTS_NAME, MANIFEST_NAME) and entry.mode != self.mode(name):
+            allowed = (0o600, 0o644) if name in (FACTS_NAME, MANIFEST_NAME) else (self.mode(name),)
+            if entry.mode not in allowed:
                 raise ValueError(f"{name!r} has other permissions than {FACTS_NAME} says")
         for name in facts.mtimes_ns:
             if name not in self.entries:
@@ -268,7 +269,8 @@ def _real_paths(facts: BackupFacts, entries: dict[str, zip_format.Entry]) -> dic
 def open_archive(path: Path) -> Archive:
     """The archive at *path*; nothing has been written, and no file of the desk read.
 
-    IntegrityError with the reason when it is not plainly a backup, StoreError when it cannot be read.
+    IntegrityError with the reason when it is not plainly a backup, UsageError when it is encrypted, StoreError when it
+    cannot be read.
     """
     flags = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     try:
@@ -279,7 +281,9 @@ def open_archive(path: Path) -> Archive:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             raise IntegrityError(_OPERATION, "it is no file", path=path)
         if os.pread(fd, 22, 0) == b"age-encryption.org/v1\n":
-            raise IntegrityError(_OPERATION, "it is encrypted", path=path, hint=AGE_HINT)
+            raise UsageError(
+                _OPERATION, "it is encrypted, and nothing is known about what is in it", path=path, hint=AGE_HINT
+            )
         return Archive(path, fd)
     except ValueError as error:
         os.close(fd)

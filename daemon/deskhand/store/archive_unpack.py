@@ -15,7 +15,8 @@ from deskhand.core.backup_facts import PLAIN_MODE
 from deskhand.store.archive_read import Archive
 from deskhand.store.files import Files
 
-FOLDER_MODE = 0o700
+OPEN, PRIVATE = 0o755, 0o700
+"""Permissions of folders, before the umask: queue/ holds other people's documents, as ``store.skeleton`` has it."""
 Done = Callable[[int], None]
 """Told of bytes unpacked."""
 
@@ -86,7 +87,7 @@ def make_folders(files: Files, root: Path, path: str, made: set[Path]) -> None:
         folder = folder / part
         if folder not in made:
             try:
-                files.new_folder(folder, mode=FOLDER_MODE)
+                files.new_folder(folder, mode=PRIVATE if path.split("/")[0] == "queue" else OPEN)
             except FileExistsError:
                 if folder.is_symlink() or not folder.is_dir():
                     raise

@@ -35,6 +35,10 @@ class Vault:
         """Make `vault/_deskhand/<name>.md` say *text*; False when it already did.  StoreError when the disk refuses."""
         return self._write(self._folder / f"{name}.md", text)
 
+    def write(self, name: str, text: str) -> bool:
+        """Make the note *name* say *text*; False when it already did.  StoreError when the disk refuses."""
+        return self._write(self._folder / name, text)
+
     def _write(self, path: Path, text: str) -> bool:
         data = text.encode("utf-8", "backslashreplace")
         try:
