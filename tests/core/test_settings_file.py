@@ -251,7 +251,7 @@ def test_any_name_is_set_exactly_or_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "key", [key for key, _, _ in settings_file.leaves(Settings()) if not key.startswith("inboxes")]
+    "key", [key for key, _, _ in settings_file.leaves(Settings()) if not key.startswith(("inboxes", "maintenance"))]
 )
 def test_every_key_can_be_set_in_the_starter_file(key: str) -> None:
     item = {item.key: item for item in settings_file.read(b"").effective}[key]
@@ -286,6 +286,26 @@ def test_every_setting_has_a_docstring() -> None:
     sections = (Settings, settings_module.Intake, settings_module.Run, settings_module.Approval)
     named = {"intake", "run", "approval", "logs", "schedule", "cost"}
     for cls in (*sections, settings_module.Logs, settings_module.Schedule, settings_module.CostLimits, Inbox):
+    more = settings_module.Schedules, settings_module.Window
+    named = {"intake", "run", "approval", "logs", "schedule", "schedules"}
+    for cls in (*sections, settings_module.Logs, settings_module.Schedule, *more, Inbox):
         assert [
             name for name in cls.__struct_fields__ if name not in named and not docs.get((cls.__name__, name))
         ] == []
+
+
+def test_maintenance_windows_are_read_and_judged() -> None:
+    found = read("maintenance:\n  - {name: weekly, cron: 0 2 * * 0, length: 2h}\n")
+    assert [(window.name, window.length, window.mutes_from) for window in found.maintenance] == [
+        ("weekly", 7200.0, "P2")
+    ]
+    assert wrong("maintenance:\n  - {name: W!, cron: daily, length: 8d}\n  - {name: w}\n") == [
+        "deskhand.yaml:2:37: maintenance[0].length: must be at most 7d",
+        "deskhand.yaml:3:5: maintenance[1].cron: is required",
+        "deskhand.yaml:3:5: maintenance[1].length: is required",
+    ]
+    assert wrong("maintenance:\n  - {name: W!, cron: daily, length: 8h}\n") == [
+        "deskhand.yaml:2:12: maintenance[0].name: must be 1 to 40 characters of a-z, 0-9 and '-'",
+        "deskhand.yaml:2:22: maintenance[0].cron: must be five cron fields: minute, hour, day, month, weekday, as in "
+        "'15 0 * * *'",
+    ]

@@ -54,7 +54,9 @@ FACTS: Mapping[str, Described] = MappingProxyType(
         "desk.paused": Described("text", "`no`, `intake` (draining) or `all`."),
         "disk.free_bytes": Described("bytes", "Free on the disk of `queue/`, for this user."),
         "disk.free_percent": Described("percent", "The same, of the disk's size."),
-        "disk.inodes_free": Described("count", "Files that can still be made there; unknown where the disk has no limit."),
+        "disk.inodes_free": Described(
+            "count", "Files that can still be made there; unknown where the disk has no limit."
+        ),
         "audit.ok": Described("truth", "Whether the whole audit log verifies, up to its head."),
         "backup.verified_age_s": Described("seconds", "Age of the newest verified backup."),
         "drill.good_age_s": Described("seconds", "Age of the last recovery drill that went well."),

@@ -103,7 +103,9 @@ class Routine(Struct):
                 pass
 
     def _handled(self, schedule: str, handled: Handled) -> None:
-        self.schedules[schedule] = handled
+        known = self.schedules.get(schedule)
+        if known is None or handled.occurrence >= known.occurrence or handled.result == "rebased":
+            self.schedules[schedule] = handled  # an older one that ends later changes nothing
 
     def _started(self, fields: Mapping[str, Any], ts: float) -> None:
         occurrence = fields.get("occurrence")

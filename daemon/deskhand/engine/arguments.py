@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct
@@ -100,6 +100,27 @@ class Billed(Arguments, frozen=True):
     amount: Amount
     currency: Annotated[str, Meta(pattern="^[A-Z]{3}$")]
     bill_sha256: Sha256
+class RunChecklist(Arguments, frozen=True):
+    """Of `checklist_run`."""
+
+    checklist: Key
+
+
+class SignStep(Arguments, frozen=True):
+    """Of `checklist_sign`."""
+
+    step: Key
+    checklist: Key | None = None
+    answer: Literal["yes", "no"] = "yes"
+    reason: Annotated[str, Meta(max_length=1000)] | None = None
+
+
+class BlessChecklist(Arguments, frozen=True):
+    """Of `checklist_bless`."""
+
+    checklist: Key
+    sha256: Sha256
+    reason: Prose | None = None
 
 
 TAKEN: Mapping[str, type[Arguments]] = MappingProxyType(
@@ -119,6 +140,9 @@ TAKEN: Mapping[str, type[Arguments]] = MappingProxyType(
         "note": Note,
         "limits": Spend,
         "billed": Billed,
+        "checklist_run": RunChecklist,
+        "checklist_sign": SignStep,
+        "checklist_bless": BlessChecklist,
     }
 )
 """Verb -> what it takes."""

@@ -57,6 +57,9 @@ class Commands:
             "note": self._note,
             "limits": self._limits,
             "billed": self._billed,
+            "checklist_run": self._checklist_run,
+            "checklist_sign": self._checklist_sign,
+            "checklist_bless": self._checklist_bless,
         }
 
     def carry_out(self, command: Command, now: float) -> Reply | Future[Reply]:
@@ -211,3 +214,22 @@ class Commands:
         fields = {**command.arguments, "actor": msgspec.to_builtins(command.actor)}
         self._engine.ledger.note(Draft("config.changed", fields))
         return {}
+
+    def _checklist_run(self, command: Command, now: float) -> Reply:
+        checklists = self._engine.routines.checklists
+        checklists.look()
+        run_id = checklists.begin(str(command.arguments["checklist"]), now, command.actor)
+        return {"run_id": run_id, "note": self._engine.ledger.book.routine.runs[run_id].note}
+
+    def _checklist_sign(self, command: Command, now: float) -> Reply:
+        said, checklists = command.arguments, self._engine.routines.checklists
+        checklists.look()
+        answer = str(said.get("answer", "yes"))
+        return checklists.sign(said.get("checklist"), str(said["step"]), command.actor, answer, said.get("reason"))
+
+    def _checklist_bless(self, command: Command, now: float) -> Reply:
+        said = command.arguments
+        name = str(said["checklist"])
+        self._engine.routines.checklists.bless(name, str(said["sha256"]), command.actor, said.get("reason"))
+        self._engine.routines.look()
+        return {"checklist": name, "sha256": said["sha256"]}

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from math import inf
 from typing import Any
 
+import msgspec
+
 from deskhand.core.event import Damage, Expire
 from deskhand.core.names import visible
 from deskhand.core.record import Actor, Draft
@@ -20,6 +22,7 @@ from deskhand.engine.arrivals import Arrivals
 from deskhand.engine.ledger import counts
 from deskhand.engine.outcome import Finished, Handed
 from deskhand.engine.parts import Parts
+from deskhand.engine.routines import Routines
 from deskhand.engine.strays import name_part
 from deskhand.engine.timekeeper import Timekeeper
 from deskhand.errors import StoreError
@@ -34,8 +37,9 @@ DELIVERY_PAUSE = 30.0
 class Engine:
     """One desk at work."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Parts, routines: Routines) -> None:
         self._ = parts
+        self.routines = routines
         self.ledger = parts.ledger
         self._next_scan = 0.0  # monotonic seconds; what makes it due again is a call of scan_everything, or trouble
         self._looked_at = 0.0
@@ -91,9 +95,15 @@ class Engine:
             self._lost(now)
             if self.ledger.take_completed() or full:
                 self.arrivals.unblock(now)
+        with self._bearing("doing what the clock brings"):
+            self.routines.chores.hear()
+            if full:
+                self.routines.look()
+            if self._starts:
+                self.routines.decide(now)
         with self._bearing("starting tasks"):
             self._order()
-            if self._starts and self.ledger.book.paused != "all":
+            if self._may_start(now):
                 self._.starting.start_due(self._.runs.running(), now)
             self._.budget.tell(now)
         self._commit(mono)
@@ -135,6 +145,7 @@ class Engine:
             self.apply_pause()
         self._order()
         self._.effects.carry_out(changes)
+        self.routines.act()
         if self._.placement.behind:
             self._next_scan = min(self._next_scan, mono + RETRY_PAUSE)
         self.arrivals.recorded()
@@ -169,12 +180,18 @@ class Engine:
         What was due already at the last tick is left out: it waits for something else.
         """
         start = self._next_start()
-        moments = [each for each in (start, self._next_expiry()) if each is not None and each > self._looked_at]
+        brought = self.routines.next_time(self._looked_at) if self._starts else None
+        wanted = (start, self._next_expiry(), brought)
+        moments = [each for each in wanted if each is not None and each > self._looked_at]
         return None if self.ledger.dirty else min(moments, default=None)
 
     def _next_start(self) -> float | None:
         """Epoch seconds at which time makes the next task startable; None while nothing is started."""
-        return self._.dispatcher.next_due() if self._starts and self.ledger.book.paused != "all" else None
+        return self._.dispatcher.next_due() if self._may_start(self._.clock.wall()) else None
+
+    def _may_start(self, now: float) -> bool:
+        """Whether attempts may begin: not while paused, and not in a maintenance window."""
+        return self._starts and self.ledger.book.paused != "all" and self.routines.maintenance.at(now) is None
 
     def _next_expiry(self) -> float | None:
         """Nothing expires until a person has confirmed a clock that jumped."""
@@ -335,10 +352,11 @@ class Engine:
             and not any(self._due(moment, self._seconds()) for moment in self._deliver_again.values())
             and not self._.placement.behind
             and not self.ledger.dirty
+            and self.routines.idle
         )
 
     def _startable(self) -> bool:
-        if self.ledger.book.paused == "all":
+        if self.ledger.book.paused == "all" or self.routines.maintenance.at(self._.clock.wall()) is not None:
             return False
         return self._.dispatcher.waiting() or self._due(self._.dispatcher.next_due(), self._.clock.wall())
 
@@ -352,4 +370,6 @@ class Engine:
             "watching": "scan only" if self._.watcher is None else self._.watcher.mode,
             "clock_unconfirmed": self.ledger.book.clock_unconfirmed,
             "stuck": self.ledger.dirty,
+            "maintenance": msgspec.to_builtins(self.routines.maintenance.at(self._.clock.wall())),
+            "chores": list(self.routines.chores.names),
         }
