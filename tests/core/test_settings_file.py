@@ -304,8 +304,8 @@ def test_maintenance_windows_are_read_and_judged() -> None:
         "deskhand.yaml:3:5: maintenance[1].cron: is required",
         "deskhand.yaml:3:5: maintenance[1].length: is required",
     ]
+    form = "must be five cron fields: minute, hour, day, month, weekday, as in '15 0 * * *'"
     assert wrong("maintenance:\n  - {name: W!, cron: daily, length: 8h}\n") == [
         "deskhand.yaml:2:12: maintenance[0].name: must be 1 to 40 characters of a-z, 0-9 and '-'",
-        "deskhand.yaml:2:22: maintenance[0].cron: must be five cron fields: minute, hour, day, month, weekday, as in "
-        "'15 0 * * *'",
+        f"deskhand.yaml:2:22: maintenance[0].cron: {form}",
     ]
