@@ -15,9 +15,9 @@ from deskhand.errors import ConfigError
 @json_option
 @pass_frame
 def checklist_bless(frame: Frame, name: str, reason: str | None, as_json: bool) -> None:
-    """Let a checklist be scheduled and its programs run, exactly as its file is now.
+    """Let a checklist be scheduled and its programs run.
 
-    Whoever can write into the vault can change a checklist; its programs do not run again before somebody has read and
+    Exactly as its file is now.  Whoever can write into the vault can change a checklist; its programs do not run again before somebody has read and
     blessed it anew.
     """
     from deskhand.core.checklist import Program

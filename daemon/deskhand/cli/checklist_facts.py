@@ -6,8 +6,9 @@ import os
 from typing import Any
 
 from deskhand.cli.frame import Frame
-from deskhand.core.routine import OpenRun, Routine, schedule_of
+from deskhand.core.routine import OpenRun, Routine, missed
 from deskhand.engine.routines import desk_zone
+from deskhand.engine.view import View
 from deskhand.operations.checklist_note import standing
 from deskhand.store.checklist_files import ChecklistFiles, Found
 from deskhand.store.files import Files
@@ -19,16 +20,16 @@ def found(frame: Frame) -> dict[str, Found]:
     return dict(files.look())
 
 
-def listed(frame: Frame) -> list[dict[str, Any]]:
+def listed(frame: Frame, view: View | None = None) -> list[dict[str, Any]]:
     """One entry for each checklist that is in the vault or was blessed; times are epoch seconds."""
-    routine, files = frame.look().book.routine, found(frame)
+    routine, files = (view or frame.look()).book.routine, found(frame)
     return [entry(frame, name, files.get(name), routine) for name in sorted({*files, *routine.blessed})]
 
 
 def entry(frame: Frame, name: str, file: Found | None, routine: Routine) -> dict[str, Any]:
     """What is known about one checklist."""
     checklist = None if file is None else file.checklist
-    handled, last = routine.schedules.get(schedule_of(name)), routine.finished.get(name)
+    last = routine.finished.get(name)
     trust = trusted(file, routine, name)
     return {
         "name": name,
@@ -38,7 +39,7 @@ def entry(frame: Frame, name: str, file: Found | None, routine: Routine) -> dict
         "problems": ["its file is gone"] if file is None else list(file.problems),
         "steps": None if checklist is None else [step.id for step in checklist.steps],
         "next": next_time(frame, file, trust),
-        "missed": handled.occurrence if handled is not None and handled.result == "missed" else None,
+        "missed": missed(routine, name),
         "last": None if last is None else {"run": last.run_id, "state": last.state, "at": last.at, "note": last.note},
         "open": [opened(run) for run in routine.runs.values() if run.checklist == name],
     }

@@ -18,7 +18,10 @@ DAY = 86_400.0
 @json_option
 @pass_frame
 def checklist_history(frame: Frame, name: str | None, days: int, as_json: bool) -> None:
-    """Show how checklists went: finished runs, and scheduled times that were missed or skipped."""
+    """Show how checklists went.
+
+    Finished runs, and scheduled times that were missed or skipped.
+    """
     from deskhand.cli.checklist_past import past
 
     found = past(frame, name, frame.now - days * DAY)

@@ -41,17 +41,10 @@ RECIPE: Mapping[str, Entry] = {
 }
 CHECKLIST: Mapping[str, Entry] = {
     "list": Entry("List the checklists, when they run next, and what waits for people.", module="checklist_list"),
-    "run": Entry(
-        "Go through a checklist now, and wait until nothing but questions to people is left.", module="checklist_run"
-    ),
+    "run": Entry("Go through a checklist now.", module="checklist_run"),
     "sign": Entry("Answer yes to a question of a checklist that is open.", module="checklist_sign"),
-    "history": Entry(
-        "Show how checklists went: finished runs, and scheduled times that were missed or skipped.",
-        module="checklist_history",
-    ),
-    "bless": Entry(
-        "Let a checklist be scheduled and its programs run, exactly as its file is now.", module="checklist_bless"
-    ),
+    "history": Entry("Show how checklists went.", module="checklist_history"),
+    "bless": Entry("Let a checklist be scheduled and its programs run.", module="checklist_bless"),
 }
 AUDIT: Mapping[str, Entry] = {
     "verify": Entry("Verify the audit log and name everything that is wrong.", module="audit_verify"),

@@ -133,3 +133,9 @@ class Routine(Struct):
 def schedule_of(checklist: str) -> str:
     """Name of a checklist's schedule."""
     return f"checklist:{checklist}"
+
+
+def missed(routine: Routine, checklist: str) -> float | None:
+    """Epoch seconds of the last scheduled time of a checklist when that was missed; None when it was not."""
+    handled = routine.schedules.get(schedule_of(checklist))
+    return handled.occurrence if handled is not None and handled.result == "missed" else None

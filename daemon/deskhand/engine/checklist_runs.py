@@ -121,13 +121,7 @@ class ChecklistRuns:
 
     def sign(self, name: str | None, step_id: str, actor: Actor, answer: str, reason: str | None) -> dict[str, Any]:
         """Answer a question that waits; *name*: of which checklist, None when only one asks it.  UsageError if not."""
-        asked = [
-            (run, step)
-            for run in self._ledger.book.routine.runs.values()
-            if (checklist := self._definition(run)) is not None and name in (None, run.checklist)
-            for step in checklist.steps
-            if step.id == step_id and isinstance(step.what, Manual) and _state(run, step) == "waiting"
-        ]
+        asked = [(run, step) for run, step in self.asked() if step.id == step_id and name in (None, run.checklist)]
         if len(asked) != 1:
             cause = f"{len(asked)} checklists ask" if asked else "nothing is asked under"
             raise UsageError("signing a step", f"{cause} {step_id!r}", hint="deskhand checklist list; write NAME/STEP")
@@ -222,6 +216,16 @@ class ChecklistRuns:
                 action = self._next(checklist, run, now)
                 moments.append(action.until if isinstance(action, Wait) else now)
         return min((moment for moment in moments if moment is not None), default=None)
+
+    def asked(self) -> list[tuple[OpenRun, Step]]:
+        """Every question that waits for an answer."""
+        return [
+            (run, step)
+            for run in self._ledger.book.routine.runs.values()
+            if (checklist := self._definition(run)) is not None
+            for step in checklist.steps
+            if isinstance(step.what, Manual) and _state(run, step) == "waiting"
+        ]
 
     @property
     def active(self) -> bool:
