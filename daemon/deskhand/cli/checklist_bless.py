@@ -17,8 +17,8 @@ from deskhand.errors import ConfigError
 def checklist_bless(frame: Frame, name: str, reason: str | None, as_json: bool) -> None:
     """Let a checklist be scheduled and its programs run.
 
-    Exactly as its file is now.  Whoever can write into the vault can change a checklist; its programs do not run again before somebody has read and
-    blessed it anew.
+    Exactly as its file is now.  Whoever can write into the vault can change a checklist; its programs do not run again
+    before somebody has read and blessed it anew.
     """
     from deskhand.core.checklist import Program
     from deskhand.core.checklist_file import read

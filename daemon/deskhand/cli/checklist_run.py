@@ -23,8 +23,9 @@ PAUSE = 0.1
 def checklist_run(frame: Frame, name: str, no_wait: bool, as_json: bool) -> None:
     """Go through a checklist now.
 
-    The daemon does it, and the command waits until nothing but questions to people is left.  An earlier run of the same checklist that only waits is ended.  Exit status 0: ok or warn; 3:
-    somebody has to answer; 1: something failed, was missed or cannot be known.
+    The daemon does it, and the command waits until nothing but questions to people is left.  An earlier run of the same
+    checklist that only waits is ended.  Exit status 0: ok or warn; 3: somebody has to answer; 1: something failed, was
+    missed or cannot be known.
     """
     from deskhand.host.client import request
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from dataclasses import replace
 from typing import Any, Literal, NamedTuple
 
 from msgspec import Struct, field
@@ -61,7 +62,7 @@ class _Step(Struct, frozen=True):
     manual: str | None = None
     evidence: bool = False
     needs: tuple[str, ...] = ()
-    condition: str | None = None
+    if_: str | None = None
     timeout: PositiveSeconds = 300.0
     retry: int = 0
     expect: Expect = field(default_factory=Expect)
@@ -95,7 +96,7 @@ def read(data: bytes, name: str) -> Reading:
     found = checker.check()
     if NAME.match(name) is None:
         checker.wrong("", "a checklist's file is called 1 to 40 characters of a-z, 0-9 and '-', and .yaml")
-    violations = tuple(sorted({*document.violations, *checker.shaper.violations}))
+    violations = tuple(sorted({*document.violations, *map(_as_written, checker.shaper.violations)}))
     if found is None or violations:
         return Reading(None, violations)
     return Reading(Checklist(name=name, sha256=hashlib.sha256(data).hexdigest(), **found), ())
@@ -110,7 +111,7 @@ class _Checker:
 
     def wrong(self, path: str, message: str) -> None:
         """Note a violation."""
-        self.shaper.wrong(y.locate(self.root, path), path.replace(".condition", ".if"), message)
+        self.shaper.wrong(y.locate(self.root, path), path, message)
 
     def _plain(self, node: y.Node, path: str) -> Any:
         """A single value as it was written: its metric says how it is meant."""
@@ -153,7 +154,7 @@ class _Checker:
         if not 0 <= step.retry <= 10:
             self.wrong(f"{path}.retry", "must be from 0 to 10")
         what = self._what(path, step)
-        wanted = None if step.condition is None else self._compared(f"{path}.condition", step.condition)
+        wanted = None if step.if_ is None else self._compared(f"{path}.if_", step.if_)
         if what is None:
             return None
         return Step(
@@ -231,7 +232,7 @@ class _Checker:
 
 
 def _renamed(root: y.Node) -> y.Node:
-    """The same tree with a step's ``if`` under the name of a field; whoever wrote `condition` wrote no such key."""
+    """The same tree with a step's ``if`` under the name of a field; whoever wrote `if_` wrote no such key."""
     steps = root.get("steps") if isinstance(root, y.Mapping) else None
     if not isinstance(root, y.Mapping) or not isinstance(steps, y.Sequence):
         return root
@@ -242,7 +243,11 @@ def _renamed(root: y.Node) -> y.Node:
     return y.Mapping(tuple(entries), root.flow, root.span)
 
 
-_NAMES = {"if": "condition", "condition": "condition?"}
+def _as_written(violation: y.Violation) -> y.Violation:
+    return replace(violation, path=re.sub(r"\.if_(?=[.?]|$)", ".if", violation.path))
+
+
+_NAMES = {"if": "if_", "if_": "if_?"}
 
 
 def _step_renamed(step: y.Mapping) -> y.Mapping:

@@ -14,21 +14,20 @@ import queue
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from deskhand.core.log import Log
 from deskhand.errors import DeskhandError
 from deskhand.store.files import FsyncError
 
-T = TypeVar("T")
-Then = Callable[["Future[T]"], Any]
+Then = Callable[["Future[Any]"], Any]
 """Called by the deciding thread with the finished future; what it returns is the answer to whoever waits."""
 
 
 class _Chore(NamedTuple):
     name: str
     call: Callable[[], Any]
-    then: Then[Any] | None
+    then: Then | None
     promise: Future[Any]
 
 
@@ -48,7 +47,7 @@ class Chores:
 
     # -- the deciding thread's side ----------------------------------------------------------------------------
 
-    def submit(self, name: str, call: Callable[[], T | Future[T]], then: Then[T] | None = None) -> Future[Any]:
+    def submit(self, name: str, call: Callable[[], Any], then: Then | None = None) -> Future[Any]:
         """Have *call* made; the future has what *then* (without one: *call*) returned, once that is durable."""
         promise: Future[Any] = Future()
         if self.stopping.is_set():
@@ -119,5 +118,5 @@ def _made(call: Callable[[], Any]) -> Future[Any]:
     return made
 
 
-def _followed(then: Then[Any] | None, result: Future[Any]) -> Future[Any]:
+def _followed(then: Then | None, result: Future[Any]) -> Future[Any]:
     return result if then is None else _made(lambda: then(result))
