@@ -284,10 +284,8 @@ def test_the_documentation_is_fresh() -> None:
 def test_every_setting_has_a_docstring() -> None:
     docs = settings_doc.docstrings(SOURCE)
     sections = (Settings, settings_module.Intake, settings_module.Run, settings_module.Approval)
-    named = {"intake", "run", "approval", "logs", "schedule", "cost"}
-    for cls in (*sections, settings_module.Logs, settings_module.Schedule, settings_module.CostLimits, Inbox):
-    more = settings_module.Schedules, settings_module.Window
-    named = {"intake", "run", "approval", "logs", "schedule", "schedules"}
+    more = settings_module.Schedules, settings_module.Window, settings_module.CostLimits
+    named = {"intake", "run", "approval", "logs", "schedule", "schedules", "cost"}
     for cls in (*sections, settings_module.Logs, settings_module.Schedule, *more, Inbox):
         assert [
             name for name in cls.__struct_fields__ if name not in named and not docs.get((cls.__name__, name))

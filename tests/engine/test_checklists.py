@@ -551,3 +551,16 @@ def test_a_chore_is_done_at_its_time_and_again_when_it_was_cut_off(root: Path) -
         desk.tick()
         (last,) = desk.records("schedule.handled", result="failed")
         assert last.fields["reason"] == "No space left on device"
+
+
+def test_a_retired_checklist_is_no_problem_and_not_scheduled(planned: tuple[Path, FakeClock]) -> None:
+    root, clock = planned
+    with opened(root, clock) as desk:
+        (root / "vault/checklists/daily.yaml").unlink()
+        desk.tick()
+        assert any("daily" in problem for problem in desk.engine.routines.problems)
+        desk.do("checklist_bless", checklist="daily")
+        assert not any("daily" in problem for problem in desk.engine.routines.problems)
+        clock.advance(DAY)
+        desk.tick()
+        assert desk.handled("checklist:daily") == []

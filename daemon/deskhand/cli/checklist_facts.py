@@ -7,7 +7,6 @@ from typing import Any
 
 from deskhand.cli.frame import Frame
 from deskhand.core.routine import OpenRun, Routine, missed
-from deskhand.engine.routines import desk_zone
 from deskhand.engine.view import View
 from deskhand.operations.checklist_note import standing
 from deskhand.store.checklist_files import ChecklistFiles, Found
@@ -56,7 +55,7 @@ def trusted(file: Found | None, routine: Routine, name: str) -> str:
 def next_time(frame: Frame, file: Found | None, trust: str) -> float | None:
     """Epoch seconds of its next scheduled time; None when there is none."""
     from deskhand.engine.cron import Cron
-    from deskhand.engine.zone import zone_named
+    from deskhand.engine.zone import desk_zone, zone_named
 
     if file is None or file.checklist is None or file.checklist.schedule is None or trust == "no":
         return None

@@ -15,8 +15,6 @@ from deskhand.cli.task_facts import as_data as task_data
 from deskhand.core.state import State
 from deskhand.core.task import Task
 from deskhand.engine.ledger import counts
-from deskhand.engine.maintenance import Maintenance
-from deskhand.engine.routines import desk_zone
 from deskhand.engine.view import View
 from deskhand.errors import DeskhandError
 from deskhand.host.client import daemon_alive, request
@@ -68,6 +66,9 @@ def _maintenance(frame: Frame, now: float) -> dict[str, Any] | None:
     """The maintenance window that is open, with its end; None when there is none."""
     if not frame.settings.maintenance:
         return None
+    from deskhand.engine.maintenance import Maintenance
+    from deskhand.engine.zone import desk_zone
+
     found = Maintenance(frame.settings.maintenance, desk_zone(frame.settings, os.environ)).at(now)
     return None if found is None else {"name": found.name, "reason": found.reason, "until": found.until}
 

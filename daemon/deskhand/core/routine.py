@@ -91,6 +91,9 @@ class Routine(Struct):
                 self._handled(fields["schedule"], Handled(fields["occurrence"], fields["result"], ts, late, reason))
             case "checklist.adopted":
                 self.blessed.update({name: Blessed(digest, ts) for name, digest in fields["checklists"].items()})
+            case "checklist.blessed" if fields.get("sha256") is None:
+                self.blessed.pop(fields["checklist"], None)
+                self.schedules.pop(schedule_of(fields["checklist"]), None)
             case "checklist.blessed":
                 self.blessed[fields["checklist"]] = Blessed(fields["sha256"], ts)
             case "checklist.started":

@@ -126,6 +126,8 @@ class CostLimits(Struct, frozen=True, forbid_unknown_fields=True):
     def of_recipes(self) -> dict[str, float]:
         """Recipe id -> its limit."""
         return {recipe: float(amount) for recipe, _, amount in (entry.partition("=") for entry in self.per_recipe)}
+
+
 class Schedules(Struct, frozen=True, forbid_unknown_fields=True):
     """When scheduled work (checklists, backups) is done."""
 

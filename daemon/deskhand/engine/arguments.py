@@ -100,6 +100,8 @@ class Billed(Arguments, frozen=True):
     amount: Amount
     currency: Annotated[str, Meta(pattern="^[A-Z]{3}$")]
     bill_sha256: Sha256
+
+
 class RunChecklist(Arguments, frozen=True):
     """Of `checklist_run`."""
 
@@ -119,7 +121,8 @@ class BlessChecklist(Arguments, frozen=True):
     """Of `checklist_bless`."""
 
     checklist: Key
-    sha256: Sha256
+    sha256: Sha256 | None = None
+    """None: it is retired."""
     reason: Prose | None = None
 
 

@@ -187,8 +187,6 @@ def _parts(
     dispatcher = Dispatcher(settings.run.ageing)
     worker = Work(files, desk, recipes, Attempts(files, desk), settings.run, clock, settings.cost.currency)
     budget = Budget(ledger, settings.cost, log, notify)
-    runs = Runs(worker, Spawner(audit.log_id, audit.run), ring)
-    worker = Work(files, desk, recipes, Attempts(files, desk), settings.run, clock)
     runs = Runs(worker, spawner, ring)
     return Parts(
         settings=settings,

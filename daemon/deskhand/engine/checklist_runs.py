@@ -131,8 +131,8 @@ class ChecklistRuns:
         self._signed(run, step, actor, answer, reason)
         return {"checklist": run.checklist, "run_id": run.run_id, "step": step.id, "answer": answer}
 
-    def bless(self, name: str, digest: str, actor: Actor, reason: str | None) -> None:
-        """Record that the programs in exactly these bytes may run."""
+    def bless(self, name: str, digest: str | None, actor: Actor, reason: str | None) -> None:
+        """Record that the programs in exactly these bytes may run; None: no programs of it at all."""
         fields = {"checklist": name, "sha256": digest, "actor": msgspec.to_builtins(actor), "reason": reason}
         self._ledger.note(Draft("checklist.blessed", fields))
 

@@ -230,6 +230,6 @@ class Commands:
     def _checklist_bless(self, command: Command, now: float) -> Reply:
         said = command.arguments
         name = str(said["checklist"])
-        self._engine.routines.checklists.bless(name, str(said["sha256"]), command.actor, said.get("reason"))
+        self._engine.routines.checklists.bless(name, said.get("sha256"), command.actor, said.get("reason"))
         self._engine.routines.look()
-        return {"checklist": name, "sha256": said["sha256"]}
+        return {"checklist": name, "sha256": said.get("sha256")}

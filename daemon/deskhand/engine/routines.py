@@ -16,7 +16,6 @@ from deskhand.core.checklist import Checklist, Drop
 from deskhand.core.due import Closed, never_closed
 from deskhand.core.record import DAEMON
 from deskhand.core.routine import schedule_of
-from deskhand.core.settings import Settings
 from deskhand.core.task import Options
 from deskhand.engine.checklist_runs import ChecklistRuns
 from deskhand.engine.chores import Chores
@@ -27,7 +26,7 @@ from deskhand.engine.maintenance import Maintenance
 from deskhand.engine.parts import Parts
 from deskhand.engine.planner import Plan, Planner
 from deskhand.engine.programs import Programs
-from deskhand.engine.zone import local_zone, zone_named
+from deskhand.engine.zone import desk_zone, zone_named
 from deskhand.errors import DeskhandError
 from deskhand.handlers.spawner import Spawner
 from deskhand.store.checklist_files import ChecklistFiles
@@ -172,11 +171,6 @@ class Routines:
     def close(self, patience: float = 5.0) -> None:
         """End with the daemon."""
         self.chores.close(patience)
-
-
-def desk_zone(settings: Settings, environ: Mapping[str, str]) -> tzinfo:
-    """The zone in which people at this desk live.  ConfigError when the one that is named does not exist."""
-    return zone_named(settings.schedules.zone) if settings.schedules.zone else local_zone(environ)
 
 
 def _drop(files: Files, desk: Desk, limit: int, wall: Callable[[], float], drop: Drop, name: str) -> None:

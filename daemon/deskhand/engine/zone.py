@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, tzinfo
 from zoneinfo import ZoneInfo
 
+from deskhand.core.settings import Settings
 from deskhand.errors import ConfigError
 
 LOCALTIME = "/etc/localtime"
@@ -34,3 +35,8 @@ def local_zone(environ: Mapping[str, str]) -> tzinfo:
             return ZoneInfo.from_file(stream)
     except (LookupError, ValueError, OSError):
         return UTC
+
+
+def desk_zone(settings: Settings, environ: Mapping[str, str]) -> tzinfo:
+    """The zone in which people at this desk live.  ConfigError when the one that is named does not exist."""
+    return zone_named(settings.schedules.zone) if settings.schedules.zone else local_zone(environ)
