@@ -68,7 +68,7 @@ class Programs:
         assert isinstance(step.what, Program)
         log = self._folder / f"{run_id}.{step.id}.{number}.log"
         self._files.unlink(log)
-        key = f"{run_id}.{step.id}.{number}"
+        key = f"checklist.{run_id}.{step.id}.{number}"
         attempt = Attempt(
             key=key,
             argv=command_line(step.what),
