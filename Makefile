@@ -17,13 +17,14 @@ PEERS := .venv-bench
 PEERS_STAMP := $(PEERS)/.ready-$(shell cksum < requirements/bench.txt | tr ' ' -)
 ARGS ?=
 SECONDS ?= 60
+EXAMPLES ?= 1000
 # Processes that share the fast tests: "logical" is one for each processor, 0 runs them in one (a debugger needs that).
 WORKERS ?= logical
 FAST := -q -n $(WORKERS) --maxprocesses=4 --dist=worksteal
 # Compiled modules are kept: the tests start hundreds of processes, and each of them would compile everything again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test run install setup lint types unit newest faults crashes powercuts soak acceptance bench bench-peers coverage fixture lock clean
+.PHONY: help demo test run install setup lint types unit newest properties faults crashes powercuts soak acceptance bench bench-peers coverage fixture lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -58,6 +59,9 @@ unit: setup ## the fast tests only
 
 newest: setup ## the fast tests on the newest CPython found on this machine
 	@.ci/newest "$(BIN)/python" $(FAST) $(ARGS)
+
+properties: setup ## the fast tests by random input, each with EXAMPLES (1000) instead of a few
+	@DESKHAND_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -m hypothesis $(FAST) $(ARGS)
 
 faults: setup ## campaigns with signals, crashes, hostile files and full disks
 	@$(BIN)/python -m pytest -q -m faults $(ARGS)

@@ -8,7 +8,7 @@ from support import desks, report
 from support.arrivals import Arrivals
 
 PATIENCE = 600.0
-MANY_WORKERS = "run:\n  workers: 8\n"
+MANY_WORKERS = "run:\n  workers: 32\n"
 
 
 def burst(count: int, route: str, *, before: bool, settings: str = "") -> tuple[float, float]:
@@ -35,7 +35,7 @@ def main() -> None:
         for what, route, settings in (
             ("no-op", desks.NOTHING, ""),
             ("process `true`", desks.PROCESS, ""),
-            ("process `true`, 8 workers", desks.PROCESS, MANY_WORKERS),
+            ("process `true`, 32 workers", desks.PROCESS, MANY_WORKERS),
             ("note", "", ""),
         ):
             seconds, processor = burst(options.files, route, before=before, settings=settings)

@@ -15,8 +15,8 @@ BASE = "huey + SQLite, fsync"
 """Everybody's throughput is shown as a ratio to that of this one, in the best of its settings."""
 
 MAKERS: tuple[Callable[[], Contender], ...] = (
-    lambda: Deskhand(2),
-    lambda: Deskhand(16),
+    lambda: Deskhand(4),
+    lambda: Deskhand(32),
     lambda: Huey("sqlite", 1, "thread"),
     lambda: Huey("sqlite", 4, "thread"),
     lambda: Huey("sqlite", 2, "process"),

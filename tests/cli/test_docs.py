@@ -20,9 +20,8 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 def _verbs(entries: Mapping[str, Entry] = ROOT, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     for name, entry in entries.items():
-        if entry.verbs:
-            yield from _verbs(entry.verbs, (*path, name))
-        else:
+        yield from _verbs(entry.verbs, (*path, name))
+        if entry.module:
             yield (*path, name)
 
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
+
+from deskhand.cli import tasks
+from deskhand.cli.frame import Frame
 
 from .conftest import Console, Shown
 
@@ -34,7 +38,7 @@ def test_tasks_lists_states_reasons_and_harmless_names(shown: Shown) -> None:
         (["--state", "waiting"], {"waits"}),
         (["--state", "Completed"], {"done"}),
         (["--state", "in-doubt"], set()),
-        (["--stuck"], {"waits", "parked"}),
+        (["--stuck"], {"parked"}),
         (["--since", "1h"], {"done", "waits", "parked"}),
         (["--limit", "1"], {"parked"}),
     ],
@@ -159,3 +163,31 @@ def test_audit_show_filters_and_gives_raw_lines(shown: Shown) -> None:
     assert shown.console("audit", "show", "--since", "2099-01-01").stdout == ""
     assert "person" not in shown.console("audit", "show", "--actor", "daemon", "--all").stdout
     assert "is no time" in shown.console("audit", "show", "--since", "x", code=2).stderr
+
+
+def test_tasks_stuck_says_why_and_what_to_do(shown: Shown, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = shown.console.json("tasks", "--stuck")
+    assert data["stalled"] is None, "nobody knows without a daemon"
+    assert data["tasks"][0]["stuck"]["why"].startswith("there is no blessed recipe 'nosuch'")
+    assert f"deskhand task retry {shown.parked[-6:]}" in data["tasks"][0]["stuck"]["advice"]
+    text = shown.console("tasks", "--stuck").output
+    assert "\n  there is no blessed recipe 'nosuch'" in text and "\n  to do: put that right" in text
+    drop = {"inbox": "main", "name": "big.iso", "since": time.time() - 3600}
+    said = {"paused": "no", "running": [], "stalled_drops": [drop], "undeliverable": {}, "unplaced": []}
+    monkeypatch.setattr(tasks, "_said", lambda frame: said)
+    monkeypatch.setattr(Frame, "now", time.time() + 5 * 86_400)
+    later = shown.console.json("tasks", "--stuck")
+    why = {task["id"]: task["stuck"]["why"] for task in later["tasks"]}[shown.waits]
+    assert why.startswith("nobody has answered for 5d; it expires in ")
+    assert later["stalled"] == [drop]
+    assert "still being written for 5 d 1 h: big.iso in main" in shown.console("tasks", "--stuck").output
+
+
+def test_a_task_that_waits_for_what_failed_is_stuck_and_one_that_waits_for_the_rest_is_not(console: Console) -> None:
+    console.drop("first.txt", b"1\n", "--recipe", "hand-over", "--key", "one")
+    behind = console.drop("second.txt", b"2\n", "--after", "one")
+    never = console.drop("third.txt", b"3\n", "--after", "nobody")
+    assert [task["id"] for task in console.json("tasks", "--stuck")["tasks"]] == [never]
+    console("reject", "@last", "--reason", "no")
+    console.work_off()
+    assert {task["id"] for task in console.json("tasks", "--stuck")["tasks"]} == {behind, never}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from deskhand.core.recipe import Approve
@@ -198,7 +198,6 @@ _rules = st.recursive(
 
 
 @given(_rules)
-@settings(max_examples=150)
 def test_rules_read_back(rule: Rule) -> None:
     if len(show(rule)) <= 1000:
         assert parse(show(rule)) == rule

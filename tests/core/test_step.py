@@ -97,6 +97,29 @@ def test_an_approval_is_for_exactly_what_was_asked() -> None:
     assert "something else" in (decision.refusal or "")
 
 
+def test_what_would_say_nothing_new_is_refused() -> None:
+    lost = play(received(), e.Damage("lost", "gone"))
+    assert step(lost, e.Damage("lost", "gone"), 200.0).refusal
+    parked = play(received(), e.Route(None, problem="bless one first"))
+    assert step(parked, e.Route(None, problem="bless one first"), 200.0).refusal == "bless one first"
+    blocked = play(received(), e.Route(PIN, blocked="waits for another"))
+    assert step(blocked, e.Route(PIN, blocked="waits for another"), 200.0).refusal == "waits for another"
+
+
+def test_what_comes_too_late_or_too_early_is_refused() -> None:
+    ready = play(received(), e.Route(PIN))
+    assert step(ready, ended("ok"), 200.0).refusal
+    assert step(ready, e.Expire(), 1e12).refusal
+    assert step(waiting(), e.Expire(), 999.0).refusal
+    assert step(ready, e.Answer("approved", "", PERSON), 200.0).refusal
+
+
+def test_it_happened_is_no_answer_to_what_was_never_started() -> None:
+    decision = step(waiting(), e.Answer("happened", "d" * 64, PERSON), 200.0)
+    assert not decision.drafts
+    assert "never started" in (decision.refusal or "")
+
+
 def test_f39_after_the_expiry_a_yes_is_void() -> None:
     assert play(waiting(), e.Answer("approved", "d" * 64, PERSON), 1000.0).state is State.EXPIRED
     assert play(waiting(), e.Answer("approved", "d" * 64, PERSON), 999.9).state is State.APPROVED
@@ -307,11 +330,10 @@ class Life(RuleBasedStateMachine):
 
 
 TestLife = Life.TestCase
-TestLife.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+TestLife.settings = settings(stateful_step_count=25)
 
 
 @given(st.lists(EVENTS, max_size=8))
-@settings(max_examples=60, deadline=None)
 def test_a_decision_depends_on_its_arguments_only(events: list[e.Event]) -> None:
     for event in events:
         task = started()

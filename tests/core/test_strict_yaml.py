@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from deskhand.core import strict_yaml as y
@@ -168,7 +168,6 @@ def test_locate_finds_the_nearest_ancestor() -> None:
 
 
 @given(st.binary(max_size=200))
-@settings(max_examples=200)
 def test_any_bytes_are_read_or_refused(raw: bytes) -> None:
     document = y.read(raw)
     assert document.root is not None or document.violations

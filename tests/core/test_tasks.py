@@ -72,6 +72,7 @@ def test_a_task_is_what_was_put_in(task: Task) -> None:
     packed = Tasks(kept_open=0)
     packed[task.key] = task
     assert packed[task.key] == task and type(packed[task.key]) is Task
+    assert packed.get(task.key) == task and type(packed.get(task.key)) is Task
     assert packed.state(task.key) is task.state
     assert (packed[task.key] is task) == (task.state not in RESTING)
 
@@ -91,6 +92,9 @@ def test_packed_or_not_makes_no_difference(found: list[Task], removed: set[int])
         small.keys_in(ASKING) == large.keys_in(ASKING) == [key for key, task in small.items() if task.state in ASKING]
     )
     assert list(large.having(ASKING)) == [task for task in small.values() if task.state in ASKING]
+    asking = list(large.having(ASKING))
+    assert [large.first(ASKING, count) for count in range(4)] == [asking[:count] for count in range(4)]
+    assert large.oldest() == {state: next(large.having({state})) for state in +large.counts}
     labels = {task.label for task in small.values() if task.label is not None and not task.terminal}
     for label in {task.label for task in found if task.label is not None}:
         assert small.labelled(label) == large.labelled(label) == (label in labels)
@@ -98,6 +102,6 @@ def test_packed_or_not_makes_no_difference(found: list[Task], removed: set[int])
 
 def test_what_is_not_there() -> None:
     none = Tasks()
-    assert none.state("x") is None and none.get("x") is None and none.keys_in(ASKING) == []
+    assert none.state("x") is None and none.get("x") is None and none.get("x", 1) == 1 and none.keys_in(ASKING) == []
     with pytest.raises(KeyError):
         del none["x"]

@@ -260,6 +260,15 @@ def test_a_long_listing_is_read_in_stretches_and_a_move_does_not_wait_for_it(
         assert len(bench.accepted) == 36
 
 
+def test_in_a_hurry_fewer_names_are_looked_at(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("deskhand.engine.intake.SHORT_STRETCH", 3)
+    make_folders(desk)
+    for number in range(7):
+        (desk.inbox / f"{number}.txt").write_text("x")
+    with IntakeBench(desk) as bench:
+        assert [bench.intake.scan(hurry=True).waiting for _ in range(3)] == [3, 6, 7]
+
+
 def test_many_drops_in_one_second_get_different_short_ids(desk: Desk) -> None:
     make_folders(desk)
     for number in range(300):

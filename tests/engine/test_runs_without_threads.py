@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import pytest
 
 from deskhand.core.state import State
 from deskhand.engine import work
+from deskhand.engine.intake import Intake
+from deskhand.engine.intake_facts import ScanResult
+from deskhand.engine.ledger import Change
 from deskhand.host.found import init
 from deskhand.store.attempts import AttemptFolder, Attempts
 from tests.support import invariants
@@ -39,6 +42,8 @@ def desk(tmp_path: Path) -> Iterator[Inside]:
     with inside(root) as made:
         made.bless(recipe("true", "command", argv=["true"]), "true")
         made.bless(recipe("copy", "command", argv=["cp", "{input}", "{output_dir}/copy.txt"]), "copy")
+        made.bless(recipe("silent", "command", argv=["sh", "-c", "echo mine > log"]), "silent")
+        made.bless(recipe("wait", "command", argv=["sleep", "60"]), "wait")
         made.bless(recipe("say", "command", argv=["sh", "-c", "echo said; exit 3"]), "say")
         yield made
     invariants.check(root)
@@ -68,6 +73,13 @@ def test_results_and_output_of_small_attempts_are_kept(desk: Inside) -> None:
     assert list(desk.desk.work.iterdir()) == []
 
 
+def test_log_that_a_silent_handler_made_itself_is_kept(desk: Inside) -> None:
+    silent = desk.drop(recipe="silent")
+    assert desk.until_state(silent, State.COMPLETED, State.FAILED) == State.COMPLETED
+    (log,) = desk.desk.folder("completed").glob("*.log")
+    assert log.read_text().endswith("\nmine\n")
+
+
 def test_spawner_that_died_is_started_again_by_another_thread(desk: Inside, monkeypatch: pytest.MonkeyPatch) -> None:
     assert desk.until_state(desk.drop(recipe="true"), State.COMPLETED) == State.COMPLETED
     spawner = desk.session.parts.runs._spawner
@@ -83,3 +95,40 @@ def test_spawner_that_died_is_started_again_by_another_thread(desk: Inside, monk
     assert desk.until_state(desk.drop(b"next", recipe="true"), State.COMPLETED) == State.COMPLETED
     assert starting
     assert threading.current_thread().name not in starting
+
+
+def test_intake_is_in_a_hurry_while_a_program_runs_and_only_then(desk: Inside, monkeypatch: pytest.MonkeyPatch) -> None:
+    hurried: list[bool] = []
+    scan = Intake.scan
+
+    def noted(self: Intake, moved: Collection[str], **how: bool) -> ScanResult:
+        hurried.append(how["hurry"])
+        return scan(self, moved, **how)
+
+    monkeypatch.setattr(Intake, "scan", noted)
+    kept = desk.drop(recipe="archive")
+    assert desk.until_state(kept, State.COMPLETED) == State.COMPLETED
+    assert not any(hurried)
+    waits = desk.drop(b"wait", recipe="wait")
+    desk.until_state(waits, State.STARTED)
+    desk.engine.scan_everything()
+    desk.engine.tick()
+    assert hurried[-1]
+    desk.command("cancel", key=waits)
+    desk.until_state(waits, State.CANCELLED)
+    desk.engine.scan_everything()
+    desk.engine.tick()
+    assert not hurried[-1]
+
+
+def test_programs_begin_before_the_files_of_other_tasks_are_moved(
+    desk: Inside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits = desk.drop(recipe="wait")
+    desk.until_state(waits, State.STARTED)
+    task = desk.task(waits)
+    assert task is not None
+    effects, done = desk.session.parts.effects, []
+    monkeypatch.setattr(effects, "_carry_out", lambda change: done.append(change.attempt))
+    effects.carry_out([Change(task, task), Change(task, task, attempt=True), Change(task, task)])
+    assert done == [True, False, False]

@@ -179,7 +179,7 @@ def checked(accepted: Accepted, name: str) -> None:
         lambda raw: b"/" not in raw and b"\0" not in raw and raw.strip(b".") != b""
     )
 )
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_f28_any_bytes_as_a_name(tmp_path: Path, raw: bytes) -> None:
     from deskhand.core.names import ignored
 

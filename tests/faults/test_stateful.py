@@ -1,314 +1,177 @@
 """Rows 45, 46, 47 and 48, mixed: anything people do, in any order, with any call of the disk as the last or a bad one.
 
-Hypothesis makes up what is dropped, answered, edited, copied, cancelled and paused, how time passes, and where the
-disk fails, the process is killed or the power is cut: up to four times in a row, so also while it recovers.  After each
-step, and again when all faults are over, what the log says is held against an oracle, and I1-I7 hold.
-
-The oracle knows only what was done from outside: which bytes were dropped, which digests got a yes or a no, how often
-something in doubt was let run again, and which ends were seen.
+The stories are ``tests/support/stories.py``'s, and so is the oracle.  That it can see anything is shown, too: every one
+of the changes in the table below spoils the product, and has to be found within as many stories as a few runs have.
 """
 
 from __future__ import annotations
 
-import shutil
 import sys
-from collections import Counter
 from collections.abc import Iterator
-from hashlib import sha256
-from pathlib import Path
-from typing import ClassVar
 
 import pytest
-from hypothesis import HealthCheck, Phase, seed, settings
-from hypothesis import strategies as st
-from hypothesis.stateful import (
-    RuleBasedStateMachine,
-    initialize,
-    invariant,
-    precondition,
-    rule,
-    run_state_machine_as_test,
-)
+from hypothesis import Phase
 
-from deskhand.core.names import key_of
-from deskhand.core.record import Record
-from deskhand.core.state import State
-from deskhand.core.task import InputFile, Task, manifest_sha256
-from tests.support import campaign, invariants
-from tests.support.crash import LIFETIME, ONCE, Table
-from tests.support.puppet import Fault, Puppet
-from tests.support.scenario import RESTING, Instant, Scenario
-from tests.support.scenarios import MIDNIGHT, furnish
+from tests.support import campaign, checks, stories
+from tests.support.crash import Table
+from tests.support.forks import in_child
+from tests.support.scenarios import furnish
 
 pytestmark = [
     pytest.mark.faults,
     pytest.mark.skipif(sys.platform != "linux", reason="forks, and names descriptors through /proc"),
     pytest.mark.timeout(campaign.patience(300)),
 ]
-EXAMPLES, STEPS = 24, 24
-"""Of a usual run."""
-ROUTES = ("archive", "work", "once", "hand-over", "asked")
-PLANS = (("ok",), ("failed", "ok"), ("cut", "ok"), ("cut", "failed", "cut", "ok"))
-
-routes = st.sampled_from(ROUTES)
-picks = st.integers(0, 7)
-faults = st.builds(Fault, st.sampled_from(["kill", "cut", "error"]), st.integers(1, 50), st.integers(0, 999))
-while_opening = st.builds(Fault, st.sampled_from(["kill", "cut", "error"]), st.integers(1, 30), st.integers(0, 999))
+Text = tuple[str, str, str, str]
+"""File, function, what it says, and what it says instead."""
 
 
-class Oracle:
-    """What must be true, whatever happened in between."""
-
-    def __init__(self) -> None:
-        self.dropped = Counter[str]()
-        """Hash of an input -> how often somebody dropped it."""
-        self.yes: set[str] = set()
-        """Digests of requests that were approved as they were."""
-        self.no: set[str] = set()
-        self.again = Counter[str]()
-        """Task -> how often a person let it run once more."""
-        self.ends: dict[str, State] = {}
-
-    def holds(self, tasks: list[Task], records: list[Record], runs: Counter[str]) -> None:
-        """Nothing was made up, doubled, taken back, or done without being asked for."""
-        taken = Counter(task.input_sha256 for task in tasks)
-        assert taken <= self.dropped, f"more tasks than drops: {taken - self.dropped}"
-        for task in tasks:
-            assert self.ends.get(task.key, task.state) == task.state, f"{task.key} was {self.ends[task.key]}"
-            if task.terminal:
-                self.ends[task.key] = task.state
-            if task.pin is not None and task.pin.id == ONCE:
-                assert runs[task.key] <= 1 + self.again[task.key], f"{task.key} ran {runs[task.key]} times"
-        for record in records:
-            if record.type in ("task.approved", "task.rejected"):
-                answered = self.yes if record.type == "task.approved" else self.no
-                assert record.fields["digest"] in answered, f"nobody said so: {record}"
-
-    def is_over(self, tasks: list[Task]) -> None:
-        """Every drop is a task; every task has its end or waits for an answer that nobody gave."""
-        taken = Counter(task.input_sha256 for task in tasks)
-        assert taken == self.dropped, f"dropped and never taken: {self.dropped - taken}"
-        for task in tasks:
-            assert task.terminal or task.state in RESTING, f"{task.key} is {task.state}"
-            assert not task.undelivered, f"{task.key} was not delivered"
-            waits = task.state is State.WAITING and task.digest in self.yes | self.no
-            assert not waits, f"{task.key} still waits, and was answered"
-
-
-class Desk(RuleBasedStateMachine):
-    """People, a desk, and a disk that cannot be trusted."""
-
-    table: Table
-    struck: ClassVar[Counter[str]] = Counter()
-    """Kind of fault -> how many came, in all examples."""
-    done = 0
-    """Examples."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.oracle = Oracle()
-        self.drops = 0
-        self.wall = MIDNIGHT - 3 * LIFETIME
-        self.life: Puppet | None = None
-        self.desk = self.table.desk
-
-    @initialize(plan=st.sampled_from(PLANS))
-    def begin(self, plan: tuple[str, ...]) -> None:
-        """A desk with recipes, and nothing on it."""
-        self.table.reset(Scenario("anything", {}, {}, plan=plan))
-        self.open()
-
-    def open(self, fault: Fault | None = None) -> None:
-        """The next life."""
-        self.life = Puppet(self.desk, self.wall, fault)
-        if not self.life.alive:
-            self.died(fault)
-
-    def died(self, fault: Fault | None) -> None:
-        """It is over, and time passes."""
-        assert fault is not None, "it ended by itself"
-        self.struck[fault.kind] += 1
-        self.wall += LIFETIME
-        self.life = None
-
-    def tell(self, order: str, *arguments: object, fault: Fault | None = None) -> object:
-        """An order; *fault* is what it may die of."""
-        assert self.life is not None
-        said = self.life.tell(order, *arguments)
-        if said is None:
-            self.died(fault)
-        return said
-
-    # -- people ------------------------------------------------------------------------------------------------
-
-    @rule(route=routes, name=st.sampled_from(["a.txt", "b.txt"]), same=st.booleans())
-    def drop(self, route: str, name: str, same: bool) -> None:
-        """A file, perhaps with the name, or even the bytes, of an earlier one."""
-        target = self.desk.inbox / route / name
-        if target.exists():
-            return
-        self.drops += 0 if same and self.drops else 1
-        data = b"drop %d\n" % self.drops
-        self.place(data, target)
-        self.oracle.dropped[manifest_sha256((InputFile("", sha256(data).hexdigest(), len(data)),))] += 1
-
-    @rule(route=routes)
-    def drop_folder(self, route: str) -> None:
-        """A folder with a file in it."""
-        self.drops += 1
-        data = b"folder %d\n" % self.drops
-        source = self.table.outside / f"trip-{self.drops}"
-        source.mkdir()
-        (source / "f.txt").write_bytes(data)
-        target = self.desk.inbox / route / source.name
-        target.parent.mkdir(exist_ok=True)
-        source.rename(target)
-        self.oracle.dropped[manifest_sha256((InputFile("f.txt", sha256(data).hexdigest(), len(data)),))] += 1
-
-    def place(self, data: bytes, target: Path) -> None:
-        """Moved in."""
-        source = self.table.outside / "new"
-        source.write_bytes(data)
-        target.parent.mkdir(exist_ok=True)
-        source.rename(target)
-
-    def requests(self) -> list[Path]:
-        """What is asked now."""
-        found = sorted(self.desk.approvals.glob("*.json"))
-        return [path for path in found if not path.name.endswith(".task.json")]
-
-    @rule(pick=picks, verdict=st.sampled_from(["approved", "rejected", "happened"]), how=st.sampled_from("rce"))
-    def answer(self, pick: int, verdict: str, how: str) -> None:
-        """By renaming a request, by a renamed copy of it, or by renaming it after an edit (which is no answer)."""
-        found = self.requests()
-        if not found:
-            return
-        request = found[pick % len(found)]
-        data = request.read_bytes()
-        doubted = b"in doubt" in data or b"in_doubt" in data
-        if verdict == "happened" and not doubted:
-            return
-        digest = sha256(data).hexdigest()
-        if how == "e":
-            request.write_bytes(data + b" ")
-        else:
-            (self.oracle.no if verdict == "rejected" else self.oracle.yes).add(digest)
-            if verdict == "approved":
-                self.oracle.again[key_of(request.name.removesuffix(".json"))] += 1
-        target = Path(f"{request}.{verdict}")
-        if how == "c":
-            shutil.copy(request, target)
-        else:
-            request.rename(target)
-
-    @precondition(lambda self: self.life is not None)
-    @rule(pick=picks)
-    def cancel(self, pick: int) -> None:
-        """Something unfinished."""
-        keys = [task.key for task in self.tasks() if not task.terminal]
-        if keys:
-            self.tell("command", "cancel", {"key": keys[pick % len(keys)]})
-
-    @precondition(lambda self: self.life is not None)
-    @rule(verb=st.sampled_from(["pause", "resume"]))
-    def pause(self, verb: str) -> None:
-        """The whole desk."""
-        self.tell("command", verb, {})
-
-    @precondition(lambda self: self.life is not None)
-    @rule(seconds=st.sampled_from([1.0, 3600.0, 86_400.0]))
-    def pass_time(self, seconds: float) -> None:
-        """A moment, an hour, a day (then the log has a new file)."""
-        self.tell("pass_time", seconds)
-
-    # -- the desk ----------------------------------------------------------------------------------------------
-
-    @precondition(lambda self: self.life is not None)
-    @rule()
-    def work(self) -> None:
-        """Do what can be done now."""
-        self.wall = float(str(self.tell("work", False)))
-
-    @precondition(lambda self: self.life is not None)
-    @rule(route=routes, fault=faults, more=st.lists(while_opening, max_size=3))
-    def strike(self, route: str, fault: Fault, more: list[Fault]) -> None:
-        """A fault while it works on something new, and more of them while it recovers."""
-        self.drop(route, "struck.txt", False)
-        self.tell("arm", fault)
-        said = self.tell("work", False, fault=fault)
-        if said is not None:
-            self.wall = float(str(said))
-            self.tell("arm", None)
-            return
-        for next_one in more:
-            if self.life is None:
-                self.open(next_one)
-        if self.life is None:
-            self.open()
-
-    @precondition(lambda self: self.life is not None)
-    @rule()
-    def restart(self) -> None:
-        """In good order."""
-        self.close()
-        self.open()
-
-    def close(self) -> None:
-        """End this life, which has nothing to die of."""
-        assert self.life is not None
-        self.life.tell("close")
-        self.life = None
-        self.wall += 1
-
-    def tasks(self) -> list[Task]:
-        """As the log tells them."""
-        return list(invariants.project(invariants.read(self.desk)).values())
-
-    @invariant()
-    def holds(self) -> None:
-        """The oracle, I1, I3, I4 and I6; the folders may be behind the log."""
-        if self.life is not None:
-            runs = Instant.counted()
-            tasks = invariants.check(self.desk.root, runs=runs, stopped=False, settled=False)
-            self.oracle.holds(tasks, invariants.read(self.desk), Counter(runs))
-
-    def teardown(self) -> None:
-        """All faults are over: everything comes to its end, and I1-I7 hold."""
-        type(self).done += 1
-        if self.life is None:
-            return  # it failed, and says so elsewhere
-        self.restart()
-        self.tell("command", "resume", {})
-        self.tell("work", True)
-        self.close()
-        runs = Instant.counted()
-        tasks = invariants.check(self.desk.root, runs=runs)
-        self.oracle.holds(tasks, invariants.read(self.desk), Counter(runs))
-        self.oracle.is_over(tasks)
-
-
-@pytest.fixture
-def table(tmp_path: Path) -> Iterator[Table]:
-    """A desk that is put back to its beginning for every example."""
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Table]:
+    """A desk that is put back to its beginning for every story."""
     with pytest.MonkeyPatch.context() as patch:
-        yield Table(tmp_path, furnish, patch)
+        yield Table(tmp_path_factory.mktemp("stories"), furnish, patch)
 
 
 def test_f47_anything_people_do_and_any_fault_at_any_call(table: Table) -> None:
-    class Here(Desk):
-        pass
+    examples = 50 * stories.EXAMPLES if campaign.WHOLE else stories.EXAMPLES
+    told = stories.tell(table, campaign.SEED, examples, (Phase.generate, Phase.shrink))
+    assert told.struck.total(), "no fault ended a life: nothing was tried"
+    campaign.tried("anything, with any fault", f"{told.done} stories, {dict(told.struck)} ended a life")
 
-    Here.table, Here.struck = table, Counter()
-    run_state_machine_as_test(
-        seed(campaign.SEED)(Here),
-        settings=settings(
-            max_examples=50 * EXAMPLES if campaign.WHOLE else EXAMPLES,
-            stateful_step_count=STEPS,
-            deadline=None,
-            suppress_health_check=list(HealthCheck),
-            database=None,
-            phases=(Phase.generate, Phase.shrink),
+
+SPOILED: dict[str, tuple[Text, ...]] = {
+    "effects come before their records": (
+        ("engine/ledger.py", "Ledger.commit", "if self._dirty:", "if self._dirty and not self._changes:"),
+    ),
+    "the log is not synced": (
+        ("store/open_segment.py", "OpenSegment.append", "self._files.fdatasync(self._fd)", "pass"),
+    ),
+    "the head is ahead of the log": (
+        (
+            "store/audit_log.py",
+            "AuditLog.commit",
+            '            self._segment.append(b"".join(self._buffer))',
+            (
+                '            data = b"".join(self._buffer)\n'
+                "            end = self._segment.size + len(data)\n"
+                "            link, name = self._link, self._segment.path.name\n"
+                "            self._head_file.write(Head(link.seq, link.hash, name, end))\n"
+                "            self._segment.append(data)"
+            ),
         ),
-    )
-    assert Here.struck.total(), "no fault ended a life: nothing was tried"
-    campaign.tried("anything, with any fault", f"{Here.done} stories, {dict(Here.struck)} ended a life")
+    ),
+    "a batch is not synced before it is on record": (
+        ("store/together.py", "Together.sync_everything", "self._files.sync_filesystem(self._fd)", "pass"),
+    ),
+    "every attempt is made twice": (
+        (
+            "engine/effects.py",
+            "Effects._set_off",
+            "self._runs.start(task, self._placement.identifier(task.key))",
+            "[self._runs.start(task, self._placement.identifier(task.key)) for _ in (1, 2)]",
+        ),
+    ),
+    "what was cut off is simply run again": (
+        ("engine/outcomes.py", "Outcomes._over", "recipe.idempotent or recipe.kind", "True or recipe.kind"),
+    ),
+    "an attempt that the daemon's end cut off is forgotten": (
+        ("engine/recovery.py", "Recovery._cut_off", "list(self._ledger.tasks.having({State.STARTED}))", "[]"),
+    ),
+    "a retry is forgotten": (
+        (
+            "engine/dispatcher.py",
+            "Dispatcher.add",
+            "task.state in STARTABLE",
+            "task.state in STARTABLE - {State.RETRY}",
+        ),
+    ),
+    "a drop that was claimed is forgotten at the start": (
+        ("engine/intake.py", "Intake.recover", "self._strays.extend(found.claimed)", "pass"),
+    ),
+    "an input on record that was not placed is taken for a drop": (
+        ("store/recover.py", "reunite", "if path is not None:", "if False:"),
+    ),
+    "a copied drop is taken again after a crash": (
+        ("engine/intake.py", "Intake._leftover", "if not self.on_record.any:", "if True:"),
+    ),
+    "what was copied is never removed": (("engine/intake.py", "Intake._remove", "if path is None:", "if True:"),),
+    "a no is ignored": (("engine/gestures.py", "Gestures._of_task", "if Part.REJECTED in answers:", "if False:"),),
+    "a no is a yes": (("core/step.py", "_answer", 'f"task.{event.verdict}"', '"task.approved"'),),
+    "an edited request is approved": (
+        (
+            "engine/gestures.py",
+            "Gestures._yes",
+            "data is not None and hashlib.sha256(data).hexdigest() == task.digest",
+            "data is not None",
+        ),
+    ),
+    "nobody has to be asked": (
+        ("engine/reception.py", "Reception.ask", "if not verdict.asks:", "if True:"),
+        (
+            "engine/starting.py",
+            "Starting._wants_approval",
+            "if recipe.approval.mode ==",
+            "if True or recipe.approval.mode ==",
+        ),
+        ("core/step.py", "_start", "event.needs_approval and", "False and"),
+    ),
+    "questions expire at once": (
+        ("core/step.py", "_expire", "task.expires is None or now < task.expires", "task.expires is None"),
+        (
+            "engine/dispatcher.py",
+            "Dispatcher.add",
+            "Entry(task.expires, task.seq, task.key)",
+            "Entry(0.0, task.seq, task.key)",
+        ),
+    ),
+    "an answered request is left standing": (
+        ("engine/placement.py", "Placement._put_away", "self._requests.take_away(identifier, gestures, yes)", "pass"),
+    ),
+    "a pause is forgotten at the start": (
+        (
+            "engine/ledger.py",
+            "Ledger.__init__",
+            "self.ended: dict",
+            "self.book.paused = 'no'\n        self.ended: dict",
+        ),
+    ),
+    "files of what ended in a crash are not moved": (
+        ("engine/recovery.py", "Recovery._finish_moves", "list(self._ledger.ended.items())", "[]"),
+    ),
+    "a delivery that was cut off is forgotten": (
+        ("engine/engine.py", "Engine.go_on_delivering", "self.ledger.tasks.keys_in({State.COMPLETED})", "()"),
+    ),
+    "a delivery replaces what is there": (
+        ("store/deliver.py", "_Delivery.to", "if os.path.lexists(name):", "if False:"),
+        (
+            "store/deliver.py",
+            "_Delivery.to",
+            "self._files.rename(temporary, name)",
+            "self._files.replace(temporary, name)",
+        ),
+    ),
+    "a delivery that was cut off is made once more": (
+        ("store/deliver.py", "_Delivery.to", "if self._is_there(name, sha256, size):", "if False:"),
+    ),
+    "what an attempt left is never tidied away": (
+        ("engine/recovery.py", "Recovery.run", "self._attempts.discard_all()", "()"),
+    ),
+}
+"""What is spoiled -> how."""
+DICE = (0, 1, 2)
+"""Always the same stories, as many as in three usual runs: whether a change is found must not depend on the day."""
+
+
+@pytest.mark.parametrize("name", SPOILED)
+def test_f47_it_is_noticed_when_something_is_spoiled(table: Table, name: str) -> None:
+    def spoiled() -> None:
+        checks.change_all(SPOILED[name])
+        bad = (stories.first_bad(table, number, stories.EXAMPLES) for number in DICE)
+        (table.root / "found").write_text(next(filter(None, bad), ""))
+
+    code, said = in_child(spoiled)
+    assert code == 0, said
+    found = (table.root / "found").read_text()
+    assert found, f"{name}: nothing was noticed"
+    print(found)

@@ -27,7 +27,7 @@ from deskhand.store.drop_file import submit
 from deskhand.store.files import Files
 from deskhand.store.head import decode_head
 from deskhand.testing.lossy_files import LossyFiles
-from tests.support import invariants
+from tests.support import housekeeping, invariants
 from tests.support.crash import Table
 from tests.support.crash_files import CRASHED, CutFiles, nth
 from tests.support.forks import in_child
@@ -200,6 +200,13 @@ BY_ITSELF: dict[str, Callable[[LossyFiles, Path], None]] = {
     "store/deliver.py _sync.fsync_file": partial(delivered_again, "file"),
     "store/deliver.py _sync.fsync_folder": partial(delivered_again, "file"),
     "store/deliver.py _sync.fsync_tree": partial(delivered_again, "folder"),
+    "store/audit_pack.py _pack.copy": housekeeping.packed,
+    "store/audit_pack.py _pack.fsync_folder": housekeeping.packed,
+    "store/removal.py remove.fsync_folder": housekeeping.removed,
+    "store/removal.py _remove.fsync_folders": housekeeping.removed,
+    "store/erase.py erase.fsync_folder": housekeeping.erased,
+    "store/scrub.py scrub_note.write_atomic": housekeeping.scrubbed,
+    "store/scrub.py scrub_log.fdatasync": housekeeping.scrubbed,
 }
 """Sync -> what is lost without it."""
 REACH = 80

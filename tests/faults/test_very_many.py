@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import psutil
@@ -22,7 +23,7 @@ from deskhand.store.files import Files
 from deskhand.testing.clock import FakeClock
 from deskhand.testing.log import MemoryLog
 from tests.support import invariants
-from tests.support.backlog import Unsynced, ready
+from tests.support.backlog import Unsynced, linked, ready
 from tests.support.fault_desk import FaultBench
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
@@ -60,6 +61,10 @@ class Held:
         ended, cls.running = cls.running, {}
         for on_end in ended.values():
             on_end(Ended(exit=0))
+
+    def together(self) -> AbstractContextManager[None]:
+        """Nothing is handed over."""
+        return nullcontext()
 
     def kill(self, key: str, reason: Reason, *, force: bool = False) -> None:
         """Not needed."""
@@ -152,8 +157,7 @@ def dropped(desk: Desk, clock: FakeClock) -> str:
 
 @pytest.mark.parametrize("name", ["{:06}.txt", "{:06}.part"], ids=["waiting", "ignored"])
 def test_f63_100000_files_in_one_folder_are_streamed_in_short_ticks(desk: Desk, name: str) -> None:
-    for number in range(MANY):
-        (desk.inbox / name.format(number)).write_bytes(b"x")
+    linked(desk.inbox, map(name.format, range(MANY)), b"x")
     clock, bell = FakeClock(time.time()), Bell()
     with open_desk(desk, MemoryLog(), ring=bell.ring, watch=False, clock=clock, files=Unsynced()) as session:
         before = memory()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import queue
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -18,7 +19,7 @@ import pytest
 from deskhand.errors import RunError
 from deskhand.handlers.attempt import Attempt, Ended
 from deskhand.handlers.spawner import Spawner
-from deskhand.handlers.spawner_link import PROGRAM
+from deskhand.handlers.spawner_link import PROGRAM, TOGETHER, Link
 
 if TYPE_CHECKING:
     from tests.handlers.conftest import Runner
@@ -185,7 +186,7 @@ def test_death_of_a_keeper_is_reported_and_its_attempt_does_not_survive(runner: 
 
 
 def test_many_at_once(runner: Runner) -> None:
-    all_ends = [runner.submit("true")[1] for _ in range(200)]
+    all_ends = [runner.submit("true")[1] for _ in range(100)]
     assert all(ends.get(timeout=20).ok for ends in all_ends)
 
 
@@ -219,6 +220,43 @@ def test_callback_may_submit_the_next_one(runner: Runner) -> None:
 
     runner.spawner.submit(attempts[0], then)
     assert ends.get(timeout=10).ok
+
+
+def test_what_is_submitted_together_is_handed_over_at_the_end(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    handed: list[int] = []
+    flush = Link.flush
+
+    def noted(self: Link) -> None:
+        handed.append(self._unsent.count(b"\n"))
+        flush(self)
+
+    monkeypatch.setattr(Link, "flush", noted)
+    with runner.spawner.together():
+        ends = [runner.submit("true")[1] for _ in range(3)]
+        assert handed == []
+    assert [each.get(timeout=20).exit for each in ends] == [0, 0, 0]
+    assert runner.run("true").ok
+    assert handed == [3, 1]
+
+
+def test_order_that_waits_for_others_goes_before_the_word_that_it_is_to_stop(runner: Runner) -> None:
+    with runner.spawner.together():
+        key, ends = runner.submit("sleep", "60")
+        runner.spawner.kill(key, "cancel")
+        assert ends.get(timeout=20).cut == "cancel"
+
+
+def test_orders_do_not_wait_for_many_others() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        link = Link(subprocess.Popen(["true"]), ours)
+        link.send({"start": "x" * 100}, later=True)
+        theirs.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            theirs.recv(TOGETHER)
+        link.send({"start": "y" * TOGETHER}, later=True)
+        assert theirs.recv(3 * TOGETHER).count(b"\n") == 2
+        link.process.wait()
 
 
 def test_same_key_twice_is_refused(runner: Runner) -> None:

@@ -205,7 +205,6 @@ def test_every_verb_is_documented() -> None:
 def verbs(table: Mapping[str, Entry], prefix: str = "") -> Iterator[str]:
     """Every verb as it is typed: `task show`."""
     for name, entry in table.items():
-        if entry.verbs:
-            yield from verbs(entry.verbs, f"{prefix}{name} ")
-        else:
+        yield from verbs(entry.verbs, f"{prefix}{name} ")
+        if entry.module:
             yield f"{prefix}{name}"

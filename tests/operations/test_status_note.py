@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deskhand.core.state import State
-from deskhand.operations.status_note import Asked, Line, Stalled, StatusFacts, escape, render
+from deskhand.operations.status_note import Asked, Line, Stalled, StatusFacts, Unwell, escape, render
 
 T = 1_790_000_000.0  # 2026-09-21 14:13:20 UTC
 ID = "20260921-133320-letter-abcdef"
@@ -83,3 +83,14 @@ def test_escape_gives_one_short_harmless_line(text: str) -> None:
     assert "\n" not in got and "\r" not in got
     assert not re.search(r"(?<!\\)(?:\\\\)*[<>`*\[\]#|$%]", re.sub(r"\\[<>`*\[\]#|$%_~=^&!{}\\]", "", got))
     got.encode()
+
+
+def test_what_is_not_well_and_open_incidents_are_shown() -> None:
+    text = render(
+        facts(
+            health=(Unwell("disk", "degraded", "only 3 MB free for *the desk*"),),
+            incidents=(Line("incident-20260921-3", "the scanner", T, "P1"),),
+        )
+    )
+    assert "## Not as it should be\n\n- **disk** degraded: only 3 MB free for \\*the desk\\*" in text
+    assert "- **P1** the scanner · [[incident-20260921-3]], open since 2026-09-21 14:13:20" in text

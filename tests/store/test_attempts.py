@@ -23,7 +23,7 @@ def folder(desk: Desk) -> AttemptFolder:
     """A folder in which a handler worked."""
     for path in (desk.work / "k-1" / "out", desk.folder("pending")):
         path.mkdir(parents=True)
-    return AttemptFolder(desk.work / "k-1", desk.work / "k-1" / "in" / "x")
+    return AttemptFolder(str(desk.work / "k-1"), "x")
 
 
 def test_a_pipe_in_place_of_the_log_holds_nobody_up(desk: Desk, folder: AttemptFolder) -> None:
@@ -47,8 +47,8 @@ def fsync_whatever(path: Path) -> None:
 
 
 def test_links_that_hide_in_the_results_are_found(desk: Desk, folder: AttemptFolder) -> None:
-    (folder.out / "a" / "b").mkdir(parents=True)
-    (folder.out / "a" / "b" / "x").symlink_to("/etc/hostname")
+    (Path(folder.out) / "a" / "b").mkdir(parents=True)
+    (Path(folder.out) / "a" / "b" / "x").symlink_to("/etc/hostname")
     with pytest.raises(StoreError, match="the result holds a link"):
         Attempts(Files(), desk).publish_results(folder, "id")
     assert list(desk.folder("pending").iterdir()) == []
@@ -95,21 +95,22 @@ def prepared(desk: Desk) -> AttemptFolder:
 
 
 def test_attempt_is_private_and_works_on_a_copy(desk: Desk, prepared: AttemptFolder) -> None:
-    assert prepared.input.read_bytes() == b"hello"
-    prepared.input.write_bytes(b"changed")
+    assert Path(prepared.input).read_bytes() == b"hello"
+    Path(prepared.input).write_bytes(b"changed")
     assert (desk.folder("pending") / "id.in.txt").read_bytes() == b"hello"
-    folders = (prepared.root, prepared.input.parent, prepared.out)
-    assert [path.stat().st_mode & 0o777 for path in folders] == [0o700] * 3
-    assert prepared.input.stat().st_mode & 0o777 == 0o600
+    folders = (prepared.root, prepared.holder, prepared.out)
+    assert [os.stat(path).st_mode & 0o777 for path in folders] == [0o700] * 3
+    assert os.stat(prepared.input).st_mode & 0o777 == 0o600
 
 
 def test_what_an_earlier_daemon_left_is_no_obstacle(desk: Desk, prepared: AttemptFolder) -> None:
-    (prepared.out / "old").write_text("")
+    (Path(prepared.out) / "old").write_text("")
     digest = manifest_sha256((InputFile("", hashlib.sha256(b"hello").hexdigest(), 5),))
     again = Attempts(Files(), desk).prepare("k-1", desk.folder("pending") / "id.in.txt", "letter.txt", digest)
-    assert list(again.out.iterdir()) == []
+    assert os.listdir(again.out) == []
     shutil.rmtree(desk.work)
-    assert Attempts(Files(), desk).prepare("k-2", desk.folder("pending") / "id.in.txt", "x", digest).input.exists()
+    once_more = Attempts(Files(), desk).prepare("k-2", desk.folder("pending") / "id.in.txt", "x", digest)
+    assert os.path.exists(once_more.input)
 
 
 def test_attempt_that_left_nothing_is_removed_at_once(desk: Desk, prepared: AttemptFolder) -> None:
@@ -118,7 +119,7 @@ def test_attempt_that_left_nothing_is_removed_at_once(desk: Desk, prepared: Atte
 
 
 def test_attempt_that_removed_its_input_is_too(desk: Desk, prepared: AttemptFolder) -> None:
-    prepared.input.unlink()
+    os.unlink(prepared.input)
     assert Attempts(Files(), desk).discard_bare(prepared, "id")
     assert list(desk.work.iterdir()) == []
 
@@ -127,22 +128,22 @@ def test_attempt_that_removed_its_input_is_too(desk: Desk, prepared: AttemptFold
 def test_whatever_else_an_attempt_left_is_not_removed_in_passing(
     desk: Desk, prepared: AttemptFolder, left: str
 ) -> None:
-    (prepared.root / left).write_text("x")
+    (Path(prepared.root) / left).write_text("x")
     assert not Attempts(Files(), desk).discard_bare(prepared, "id")
-    assert (prepared.root / left).read_text() == "x"
+    assert (Path(prepared.root) / left).read_text() == "x"
 
 
 def test_results_of_an_earlier_attempt_are_left_to_whoever_replaces_them(desk: Desk, prepared: AttemptFolder) -> None:
     (desk.folder("pending") / "id.out").mkdir()
     assert not Attempts(Files(), desk).discard_bare(prepared, "id")
-    assert prepared.input.exists()
+    assert os.path.exists(prepared.input)
 
 
 def test_link_in_place_of_a_working_folder_is_not_followed(desk: Desk, prepared: AttemptFolder, tmp_path: Path) -> None:
     theirs = tmp_path / "theirs"
     theirs.mkdir()
     (theirs / "letter.txt").write_text("precious")
-    shutil.rmtree(prepared.input.parent)
-    prepared.input.parent.symlink_to(theirs)
+    shutil.rmtree(prepared.holder)
+    Path(prepared.holder).symlink_to(theirs)
     assert not Attempts(Files(), desk).discard_bare(prepared, "id")
     assert (theirs / "letter.txt").read_text() == "precious"

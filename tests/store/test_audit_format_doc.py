@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 import shutil
 import subprocess
@@ -11,6 +12,8 @@ import pytest
 
 from deskhand.core.record import TYPES
 from deskhand.core.state import TRANSITIONS
+from deskhand.store import audit_pack
+from deskhand.store.files import Files
 from deskhand.testing.clock import FakeClock
 from deskhand.testing.sample_log import append_task, three_days
 
@@ -85,3 +88,21 @@ def test_the_legal_moves_on_the_page_are_the_legal_moves() -> None:
     rows = [re.findall(r"`([a-z_]+)`", row) for row in table.splitlines() if row.startswith("| `")]
     expected = {state.value: {to.value for to in moves} for state, moves in TRANSITIONS.items() if moves}
     assert {row[0]: set(row[1:]) for row in rows} == expected
+
+
+@pytest.mark.skipif(shutil.which("gzip") is None, reason="no gzip here")
+def test_packed_days_pass_and_fail_like_plain_ones(run: tuple[str, Path, Path]) -> None:
+    for segment in audit_pack.candidates(run[2], 4e9):
+        assert audit_pack.pack(Files(), segment.path) is not None
+        if not segment.name.endswith("21.jsonl"):
+            audit_pack.retire(Files(), segment.path)
+    code, said = verdict(run)
+    assert code == 0 and said.startswith("ok: 59 is the last record"), said
+    packed = run[2] / "audit_2026-09-22.jsonl.gz"
+    good = packed.read_bytes()
+    packed.write_bytes(gzip.compress(gzip.decompress(good).replace(b'"attempt":2', b'"attempt":3', 1)))
+    code, said = verdict(run)
+    assert code == 1 and "audit_2026-09-22.jsonl.gz: line " in said
+    packed.write_bytes(good[:-4])
+    code, said = verdict(run)
+    assert code == 1 and "it cannot be unpacked" in said

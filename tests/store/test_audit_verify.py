@@ -252,3 +252,14 @@ def test_a_large_log_needs_no_more_memory_than_a_small_one(tmp_path: Path) -> No
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < peaks[0] * 1.5 + 500_000
+
+
+def test_only_what_is_finished_can_be_forgotten(log: AuditLog, folder: Path) -> None:
+    forgotten = {"actor": {"kind": "person", "via": "command"}, "files": 3}
+    log.append(Draft("task.forgotten", {"task": key(0), **forgotten}))
+    log.commit()
+    assert verify(folder).ok
+    append_task(log, 9, upto=3)
+    log.append(Draft("task.forgotten", {"task": key(9), **forgotten}))
+    log.commit()
+    assert reasons(verify(folder)) == f"{key(9)} is unfinished and was forgotten"

@@ -99,7 +99,7 @@ def mode(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(together, "ALONE", 0)
 
 
-@pytest.mark.usefixtures("mode")
+@pytest.mark.usefixtures("mode", "sync_at_once")
 @pytest.mark.parametrize("step", [7, pytest.param(1, marks=pytest.mark.faults)])
 def test_a_crash_at_every_call_loses_nothing_and_doubles_nothing(tmp_path: Path, step: int) -> None:
     at = 0
@@ -120,7 +120,7 @@ def test_a_crash_at_every_call_loses_nothing_and_doubles_nothing(tmp_path: Path,
     assert at > 40
 
 
-@pytest.mark.usefixtures("mode")
+@pytest.mark.usefixtures("mode", "sync_at_once")
 @pytest.mark.parametrize(
     ("code", "step"),
     [

@@ -67,7 +67,7 @@ def test_nothing_is_counted_twice(desk: Desk, log: AuditLog, clock: FakeClock) -
     assert caught_up(desk, clock.wall()).counts["received"] == 2
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(looks=st.lists(st.integers(0, 12), max_size=6))
 def test_looking_more_often_changes_nothing(tmp_path_factory: pytest.TempPathFactory, looks: list[int]) -> None:
     desk, clock = Desk(tmp_path_factory.mktemp("desk")), FakeClock()

@@ -96,7 +96,8 @@ class FaultBench(Bench):
 
     def stop_and_check(self, **more: object) -> list[Task]:
         """End the daemon in good order, then I1-I7."""
-        assert self.stop() == 0, self.said()
+        code = self.stop()
+        assert code == 0, f"it ended with {code}: {self.said()}"
         return self.check(runs=self.runs(), **more)
 
     @contextmanager

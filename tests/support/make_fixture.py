@@ -16,7 +16,7 @@ import sys
 import tarfile
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 import msgspec
@@ -55,9 +55,9 @@ class Scripted:
 
     def submit(self, attempt: Attempt, on_end: Callable[[Ended], None]) -> None:
         """End as the input says; `hang` never does."""
-        given = next((attempt.cwd / "in").iterdir())
+        given = next(Path(attempt.cwd, "in").iterdir())
         word = given.read_text().split()[0] if given.is_file() else "ok"
-        attempt.log.write_text(f"{word}\n")
+        Path(attempt.log).write_text(f"{word}\n")
         match word:
             case "hang":
                 return
@@ -66,8 +66,12 @@ class Scripted:
             case "cut":
                 on_end(Ended(cut="timeout", output_bytes=4, duration_s=60.0))
             case _:
-                (attempt.cwd / "out" / "result.txt").write_text("the result\n")
+                Path(attempt.cwd, "out", "result.txt").write_text("the result\n")
                 on_end(Ended(exit=0, output_bytes=3, duration_s=0.25, cpu_s=0.125, memory_bytes=4096))
+
+    def together(self) -> AbstractContextManager[None]:
+        """Nothing is handed over."""
+        return nullcontext()
 
     def kill(self, key: str, reason: Reason, *, force: bool = False) -> None:
         """Too late."""

@@ -13,12 +13,19 @@ import pytest
 
 SECONDS = 2.0
 """For one phase of one test, on a machine with nothing else to do; most take some milliseconds."""
+EXAMPLES = 30
+"""Of each property, among the fast tests; `make properties` tries many more."""
 MARKERS = ("faults", "powercut", "soak", "acceptance", "slow")
 
 
 def judged() -> bool:
     """Whether this run decides about a change."""
     return bool(os.environ.get("CI"))
+
+
+def examples() -> int:
+    """Examples that are tried of each property: ``DESKHAND_EXAMPLES``, or as many as the fast tests have time for."""
+    return int(os.environ.get("DESKHAND_EXAMPLES") or EXAMPLES)
 
 
 def marked(item: pytest.Item) -> bool:

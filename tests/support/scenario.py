@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -48,11 +49,11 @@ class Instant:
         with count.open("ab") as file:
             file.write(b"x")
             number = file.tell()
-        result = attempt.cwd / "out" / "result.txt"
+        result = Path(attempt.cwd, "out", "result.txt")
         result.write_bytes(b"the result\n")
         if self.disk is not None:
             self.disk.unsynced(result)
-        attempt.log.write_bytes(f"run {number}\n".encode())
+        Path(attempt.log).write_bytes(f"run {number}\n".encode())
         match self.plan[min(number, len(self.plan)) - 1]:
             case "ok":
                 on_end(Ended(exit=0))
@@ -60,6 +61,10 @@ class Instant:
                 on_end(Ended(exit=1))
             case _:
                 on_end(Ended(cut="spawner", error="it was cut off"))
+
+    def together(self) -> AbstractContextManager[None]:
+        """Nothing is handed over."""
+        return nullcontext()
 
     def kill(self, key: str, reason: Reason, *, force: bool = False) -> None:
         """Too late."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -34,7 +33,7 @@ def audit_verify(frame: Frame, fast: bool, as_json: bool) -> int:
     """
     from deskhand.store.audit_verify import verify
 
-    with _progress(frame, shown=not as_json) as progress:
+    with verifying(frame, shown=not as_json) as progress:
         result = verify(frame.desk.audit, strict=not fast, progress=progress)
     if as_json:
         show.emit_json(_data(result))
@@ -82,7 +81,7 @@ def _lines(result: Verified) -> Iterator[str]:
 
 
 @contextmanager
-def _progress(frame: Frame, *, shown: bool) -> Iterator[Progress | None]:
+def verifying(frame: Frame, *, shown: bool) -> Iterator[Progress | None]:
     """A progress bar for large logs on a terminal."""
     if not (shown and sys.stderr.isatty() and _bytes(frame) > LARGE):
         yield None
@@ -98,6 +97,6 @@ def _progress(frame: Frame, *, shown: bool) -> Iterator[Progress | None]:
 
 
 def _bytes(frame: Frame) -> int:
-    from deskhand.store.segments import names
+    from deskhand.store.segments import scan
 
-    return sum(os.stat(frame.desk.audit / name).st_size for name in names(frame.desk.audit))
+    return sum(segment.size for segment in scan(frame.desk.audit).segments)

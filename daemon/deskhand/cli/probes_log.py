@@ -10,14 +10,10 @@ from deskhand.cli.catalogue import recipes
 from deskhand.cli.frame import Frame
 from deskhand.cli.probe import Result, fail, ok, warn
 from deskhand.cli.times import span
-from deskhand.core.chain import claim
-from deskhand.core.record import MAX_LINE, line_hash
-from deskhand.store.audit_read import hash_at
 from deskhand.store.files import Files
-from deskhand.store.head import Head, read_head
-from deskhand.store.machine import machine_id, state_folder
-from deskhand.store.mirror import Mirror, Verdict
-from deskhand.store.segments import Listing, open_raw, scan
+from deskhand.store.head import read_head
+from deskhand.store.log_end import FINE, fault, remembered
+from deskhand.store.segments import scan
 
 SLACK = 5.0
 """Seconds by which the newest record may be ahead of the clock."""
@@ -39,41 +35,19 @@ class LogProbes:
             yield warn("audit log", "there is none yet; it begins with the first start", "deskhand run")
         elif head is None:
             yield warn("audit log", f"its head was not used: {why}; the next start verifies everything", _VERIFY)
-        elif (problem := self._problem(listing, head)) is not None:
+        elif (problem := fault(listing, head)) is not None:
             yield fail("audit log", problem, _VERIFY)
         else:
             size = f"{show.count(head.seq, 'record')} in {show.count(len(listing.segments), 'file')}"
             text = f"{size}, and the last one is what the head says"
             yield ok("audit log", text)
 
-    def _problem(self, listing: Listing, head: Head) -> str | None:
-        segment = next((each for each in listing.segments if each.name == head.file), None)
-        if segment is None:
-            return f"{head.file} is missing, or its first line is damaged"
-        if segment.size < head.offset:
-            return f"{head.file} ends before record {head.seq}, which was durable"
-        begin = max(0, head.offset - MAX_LINE)
-        with open_raw(segment.path) as stream:
-            stream.seek(begin)
-            lines = stream.read(head.offset - begin).splitlines(keepends=True)
-        says = claim(lines[-1]) if lines else None
-        if says is None or says.seq != head.seq or line_hash(lines[-1]) != head.hash:
-            return f"record {head.seq} in {head.file} is not the one that was written"
-        return None
-
     def last_actor(self) -> Iterator[Result]:
         """Whether this desk is the one that acted last, as far as this machine remembers."""
-        segments = scan(self._folder).segments
-        head, _ = read_head(self._folder)
-        if not segments or head is None:
+        finding = remembered(Files(), self._frame.desk, os.environ)
+        if finding is None:
             return
-        state = state_folder(os.environ)
-        mirror = Mirror(Files(), state, self._frame.desk.root, machine_id(Files(), state))
-        log_id = segments[0].fact("log_id")
-        finding = mirror.check(
-            log_id if isinstance(log_id, str) else None, head.link, lambda seq: hash_at(self._folder, seq)
-        )
-        if finding.verdict in (Verdict.OK, Verdict.NEW, Verdict.MOVED):
+        if finding.verdict in FINE:
             yield ok("copy", finding.sentence)
         else:
             yield fail("copy", finding.sentence, "if this desk shall go on from here: deskhand init --adopt")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from deskhand.cli import show
 from deskhand.cli.times import local
 
 HASH_SHOWN = 12
@@ -25,3 +26,12 @@ def value(name: str, raw: Any) -> str:
         case _:
             text = str(raw)
             return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+
+
+def actor(fields: dict[str, Any]) -> str:
+    """Who did it and by which way: ``uid 1000 by command``; a dash when the record does not say."""
+    said = fields.get("actor")
+    if not isinstance(said, dict):
+        return "-"
+    who = said.get("user") or (f"uid {said['uid']}" if said.get("uid") is not None else said.get("kind", "?"))
+    return show.text(f"{who} by {said.get('via', '?')}")

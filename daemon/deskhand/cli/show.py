@@ -30,6 +30,8 @@ _COLOURS: dict[str, str] = {
     State.STARTED: "cyan",
 }
 
+_VERDICTS = {"ok": "green", "degraded": "yellow", "unknown": "magenta", "down": "red"}
+
 
 def emit_json(data: dict[str, Any]) -> None:
     """Print *data* as JSON, the schema number first."""
@@ -75,6 +77,11 @@ def state(value: str) -> str:
     word = value.replace("_", " ")
     colour = _COLOURS.get(value)
     return click.style(word, fg=colour) if colour else word
+
+
+def verdict(value: str) -> str:
+    """The word of a check of the desk's health, coloured on a terminal."""
+    return click.style(value, fg=_VERDICTS.get(value))
 
 
 def terminal_width() -> int | None:

@@ -6,6 +6,8 @@ import os
 import shutil
 from typing import Any
 
+import msgspec
+
 from deskhand.cli import show
 from deskhand.cli.checklist_facts import listed
 from deskhand.cli.frame import Frame
@@ -46,6 +48,8 @@ def gather(frame: Frame) -> dict[str, Any]:
         "has_log": view.has_log,
         "daemon": daemon,
         "paused": daemon.pop("paused"),
+        "health": daemon.pop("health"),
+        "incidents": [msgspec.to_builtins(incident) for incident in view.book.condition.incidents.values()],
         "states": counts(view.unfinished),
         "completed_24h": view.count_ended(now - DAY, State.COMPLETED)
         - sum(task.since >= now - DAY for task in undelivered),
@@ -110,6 +114,7 @@ def _daemon(desk: Desk, view: View) -> dict[str, Any]:
         "stuck": None,
         "paused": view.book.paused,
         "stalled": None,
+        "health": None,
     }
     if view.daemon is not None and view.daemon.type == "daemon.started":
         facts.update(pid=view.daemon.fields.get("pid"), version=view.daemon.fields.get("version"))
@@ -121,7 +126,7 @@ def _daemon(desk: Desk, view: View) -> dict[str, Any]:
         said = request(desk, "status", timeout=5.0, need_daemon=True)
     except DeskhandError:
         return {**facts, "state": "silent"}
-    names = ("watching", "running", "clock_unconfirmed", "stuck", "paused", "stalled")
+    names = ("watching", "running", "clock_unconfirmed", "stuck", "paused", "stalled", "health")
     return {**facts, "state": "running", **{name: said.get(name) for name in names}}
 
 

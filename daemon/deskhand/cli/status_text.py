@@ -25,8 +25,10 @@ def lines(facts: dict[str, Any], now: float) -> Iterator[str]:
     if facts["maintenance"] is not None:
         window = facts["maintenance"]
         yield f"{click.style('window:', bold=True)}  {show.text(window['reason'])}, over {ago(window['until'], now)}"
+    yield f"{click.style('health:', bold=True)}  {_health(facts['health'], now)}"
     for problem in facts["problems"]:
         yield f"{click.style('problem:', fg='red', bold=True)} {show.text(problem)}"
+    yield from _listed("open incidents", facts["incidents"], _incident, now)
     yield from _listed("waits for you", facts["waiting"], _question, now)
     yield from _listed("asked by checklists", _asked(facts["checklists"]), lambda line, _: [line], now)
     yield from _listed("held up", facts["held_up"], _task, now)
@@ -54,6 +56,22 @@ def _tasks(facts: dict[str, Any]) -> str:
     states: dict[str, int] = facts["states"]
     counted = [f"{states[state]} {show.state(state)}" for state in State if state in states]
     return ", ".join([*counted, f"{facts['completed_24h']} completed in the last 24 h"])
+
+
+def _health(found: dict[str, Any] | None, now: float) -> str:
+    if found is None:
+        return "unknown while no daemon runs; `deskhand health` looks now"
+    if found["looked"] is None:
+        return "not looked at yet; `deskhand health` looks now"
+    bad = ", ".join(f"{check['name']} {check['verdict']}" for check in found["checks"])
+    seen = ago(found["looked"], now)
+    return f"{show.verdict(found['overall'])}{f': {bad}' if bad else ''} ({seen}); see `deskhand health`"
+
+
+def _incident(entry: dict[str, Any], now: float) -> list[str]:
+    return [
+        f"  {entry['severity']} {show.text(entry['title'])}  (open for {span(now - entry['opened'])}, {entry['id']})"
+    ]
 
 
 def _listed(title: str, entries: list[Any], block: Any, now: float) -> Iterator[str]:

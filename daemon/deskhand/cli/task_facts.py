@@ -6,18 +6,11 @@ from typing import Any
 
 from deskhand.cli import show
 from deskhand.cli.times import ago
-from deskhand.core.state import ASKING, State
+from deskhand.core.state import State
 from deskhand.core.task import Task
 from deskhand.engine.view import View
 
 HEADS = ("TASK", "STATE", "SINCE", "RECIPE", "NAME AND REASON")
-STUCK = ASKING | {State.PARKED, State.BLOCKED}
-"""States that end only when somebody does something."""
-
-
-def is_stuck(task: Task) -> bool:
-    """Whether it does not go on by itself."""
-    return task.state in STUCK or task.undelivered
 
 
 def as_data(view: View, task: Task) -> dict[str, Any]:
@@ -48,7 +41,8 @@ def as_data(view: View, task: Task) -> dict[str, Any]:
 def row(view: View, task: Task, now: float) -> tuple[str, ...]:
     """A task as cells under :data:`HEADS`."""
     described = view.task_file(task.key)
-    name = "(its files are gone)" if described is None else show.short(described.name)
+    gone = "(forgotten)" if task.key in view.forgotten else "(its files are gone)"
+    name = gone if described is None else show.short(described.name)
     recipe = "-" if task.pin is None else task.pin.id
     return (
         view.identifier(task.key),

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from deskhand.cli import show
+from deskhand.cli import record_text, show
 from deskhand.cli.complete import any_task
 from deskhand.cli.frame import Frame, Verb, json_option, pass_frame
 
 if TYPE_CHECKING:
+    from deskhand.core.record import Record
     from deskhand.core.task import Task, TaskFile
     from deskhand.engine.view import View
 
@@ -44,7 +45,8 @@ def task_show(frame: Frame, task_id: str, as_json: bool) -> None:
         data = {**as_data(view, task), "input_sha256": task.input_sha256, **_described(described)}
         files = [show.path(path, below=view.desk.root) for path in _files(view, key)]
         request = None if question is None else question_data(question)
-        show.emit_json({"task": {**data, "files": files, "request": request}})
+        gone = None if (said := _forgotten(view, key)) is None else {"at": said.ts, **said.fields}
+        show.emit_json({"task": {**data, "files": files, "request": request, "forgotten": gone}})
         return
     rows = [(click.style(f"{label}:", bold=True) if label else "", text) for label, text in _lines(frame, view, task)]
     click.echo("\n".join("  ".join((show.pad(label, LABEL), text)) for label, text in rows))
@@ -78,10 +80,15 @@ def _lines(frame: Frame, view: View, task: Task) -> list[tuple[str, str]]:
 
     now = frame.now
     described = view.task_file(task.key)
+    name = "unknown: its files are gone" if described is None else show.text(described.name)
+    gone = _forgotten(view, task.key)
+    if gone is not None:
+        actor, reason = record_text.actor(gone.fields), gone.fields.get("reason")
+        name = f"forgotten {when(gone.ts, now)}, {actor}{f': {show.text(str(reason))}' if reason else ''}"
     lines = [
         ("id", view.identifier(task.key)),
         ("key", task.key),
-        ("name", "unknown: its files are gone" if described is None else show.text(described.name)),
+        ("name", name),
         ("state", f"{show.state(task.state)} since {when(task.since, now)}"),
         ("why", show.text(view.reason(task) or "-")),
         ("received", f"{when(task.received, now)} in {task.inbox or 'unknown'}"),
@@ -102,6 +109,13 @@ def _lines(frame: Frame, view: View, task: Task) -> list[tuple[str, str]]:
     lines.append(("files", "none left" if folder is None else show.path(folder.folder, below=view.desk.root)))
     lines += [("", path.name) for path in _files(view, task.key)]
     return lines
+
+
+def _forgotten(view: View, key: str) -> Record | None:
+    """The record that says that it was forgotten."""
+    if view.place(key) is not None and key not in view.forgotten:
+        return None
+    return view.forgotten.get(key) or next((r for r in view.records(key)[::-1] if r.type == "task.forgotten"), None)
 
 
 def _file_lines(described: TaskFile | None) -> list[tuple[str, str]]:

@@ -41,15 +41,14 @@ def _row(before: Record | None, record: Record) -> tuple[str, ...]:
 
     delta = "" if before is None else f"+{span(record.ts - before.ts)}"
     word = record.type.removeprefix("task.")
-    return (str(record.seq), local(record.ts), delta, show.state(word), _actor(record.fields), _said(record.fields))
-
-
-def _actor(fields: dict[str, Any]) -> str:
-    actor = fields.get("actor")
-    if not isinstance(actor, dict):
-        return "-"
-    who = actor.get("user") or (f"uid {actor['uid']}" if actor.get("uid") is not None else actor.get("kind", "?"))
-    return show.text(f"{who} by {actor.get('via', '?')}")
+    return (
+        str(record.seq),
+        local(record.ts),
+        delta,
+        show.state(word),
+        record_text.actor(record.fields),
+        _said(record.fields),
+    )
 
 
 def _said(fields: dict[str, Any]) -> str:

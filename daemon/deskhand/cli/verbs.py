@@ -31,6 +31,7 @@ TASK: Mapping[str, Entry] = {
     "failure": Entry("Show why a task failed.", module="task_failure"),
     "retry": Entry("Look again at a task that is held up, or do a finished one anew.", module="task_retry"),
     "cancel": Entry("Stop a task and wait until it has stopped.", module="task_cancel"),
+    "forget": Entry("Erase a finished task: its files, its names, its salt.", module="task_forget"),
 }
 RECIPE: Mapping[str, Entry] = {
     "new": Entry("Write a draft with every section filled in.", module="recipe_new"),
@@ -60,6 +61,14 @@ COST: Mapping[str, Entry] = {
     "limits": Entry("Show or set what may be spent.", module="cost_limits"),
     "import": Entry("Compare a provider's bill (CSV) with the log, day by day.", module="cost_import"),
 }
+INCIDENT: Mapping[str, Entry] = {
+    "open": Entry("Open an incident: a note to work through, with what happened filled in.", module="incident_open"),
+    "close": Entry("Close an incident and complete its timeline.", module="incident_close"),
+    "list": Entry("List incidents.", module="incident_list"),
+}
+HEALTH: Mapping[str, Entry] = {
+    "incident": Entry("Open, close and list incidents.", verbs=INCIDENT),
+}
 ROOT: Mapping[str, Entry] = {
     "drop": Entry("Hand files or folders over to the desk.", DAILY, "drop"),
     "status": Entry("Show how the desk stands.", DAILY, "status"),
@@ -72,10 +81,12 @@ ROOT: Mapping[str, Entry] = {
     "pause": Entry("Take nothing new in and start nothing new.", FLOW, "pause"),
     "resume": Entry("End a pause.", FLOW, "resume"),
     "recipe": Entry("Write, check, bless and read recipes.", RECIPES, verbs=RECIPE),
+    "health": Entry("Look at how the desk is, and say what to do.", OPERATE, "health", HEALTH),
     "metrics": Entry("Show how well the desk works.", OPERATE, "metrics"),
     "cost": Entry("Show what runs cost.", OPERATE, "cost", COST),
     "report": Entry("Write a report about the desk.", OPERATE, "report"),
     "checklist": Entry("Go through checklists, sign them, and see how they went.", OPERATE, verbs=CHECKLIST),
+    "cleanup": Entry("Remove what is no longer needed, and pack old days of the log.", OPERATE, "cleanup"),
     "audit": Entry("Verify and read the audit log.", TRUST, verbs=AUDIT),
     "init": Entry("Make a desk.", SET_UP, "init"),
     "config": Entry("Read and change the settings.", SET_UP, verbs=CONFIG),

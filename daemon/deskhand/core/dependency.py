@@ -70,6 +70,13 @@ class Waits:
                 return f"waits for {name}, which is {state}"
         return None
 
+    def hopeless(self, task: Task, labels: Mapping[str, str], final: Callable[[str], str | None]) -> bool:
+        """Whether a blocked task waits for what never comes by itself: a circle, a failed task, one never dropped."""
+        if self.circle(task):
+            return True
+        states = (self._state(wanted) or labels.get(wanted) or final(wanted) for wanted in task.after)
+        return any(state is None or (state != State.COMPLETED and state in TERMINAL) for state in states)
+
     def _state(self, wanted: str) -> str | None:
         carrying = [wanted] if wanted in self._tasks else self._carries.get(wanted, [])
         return self._tasks[carrying[-1]].state if carrying else None

@@ -55,6 +55,14 @@ TYPES: Mapping[str, frozenset[str]] = MappingProxyType(
         "config.changed": frozenset({"actor", "key", "before_sha256", "after_sha256"}),
         "cost.billed": frozenset({"day", "amount", "currency", "bill_sha256", "actor"}),
         "cost.level": frozenset({"day", "percent", "spent", "limit", "currency"}),
+        # how the desk is
+        "health.changed": frozenset({"check", "from", "to", "reason"}),
+        "incident.opened": frozenset({"incident", "severity", "actor", "reason"}),
+        "incident.closed": frozenset({"incident", "severity", "actor", "reason"}),
+        # keeping the desk small
+        "audit.compressed": frozenset({"name", "bytes", "sha256", "packed_bytes", "packed_sha256"}),
+        "cleanup.done": frozenset({"actor", "what", "files", "bytes", "older_than"}),
+        "task.forgotten": frozenset({"task", "actor", "reason", "files"}),
         # recipes
         "recipe.adopted": frozenset({"recipe", "actor", "purpose"}),
         "recipe.blessed": frozenset({"recipe", "actor", "purpose", "reason", "previous"}),

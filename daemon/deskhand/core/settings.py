@@ -61,8 +61,8 @@ class Intake(Struct, frozen=True, forbid_unknown_fields=True):
 class Run(Struct, frozen=True, forbid_unknown_fields=True):
     """How handlers run."""
 
-    workers: Annotated[int, Meta(ge=1, le=256)] = 2
-    """Tasks that may run at the same time."""
+    workers: Annotated[int, Meta(ge=1, le=256)] = 4
+    """Tasks that may run at the same time: more for heaps of short programs (16), fewer for programs that are large."""
     timeout: PositiveSeconds = 600.0
     """Seconds an attempt may take unless the recipe says otherwise."""
     drain: Seconds = 30.0
@@ -89,14 +89,51 @@ class Approval(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Logs(Struct, frozen=True, forbid_unknown_fields=True):
-    """The operational log in `logs/` (the audit log has no settings)."""
+    """The operational log in `logs/`."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     """Least severity that is written."""
     max_bytes: PositiveBytes = 10 * 1024**2
     """Bytes after which `logs/deskhand.log` is rotated."""
+    max_age: PositiveSeconds | None = 7 * 86400.0
+    """Seconds after its first line that `logs/deskhand.log` is rotated however short it is; null = by size only."""
     keep: Annotated[int, Meta(ge=0, le=1000)] = 5
     """Rotated files kept."""
+
+
+class Health(Struct, frozen=True, forbid_unknown_fields=True):
+    """When `deskhand health` and the daemon's own look call something degraded."""
+
+    every: PositiveSeconds = 60.0
+    """Seconds between two looks that the daemon takes at itself."""
+    queue_depth: Count = 10_000
+    """Unfinished tasks above which the queue counts as too deep."""
+    pending_age: PositiveSeconds = 3600.0
+    """Seconds that a task which could be started may wait for it."""
+    disk_free: Bytes = 1000**3
+    """Bytes that have to be free on the disks of the desk, its backups, its logs and the state folder."""
+    backup_age: PositiveSeconds = 2 * 86400.0
+    """Seconds that the newest verified backup may be old."""
+    drill_age: PositiveSeconds = 14 * 86400.0
+    """Seconds since the last good recovery drill; older is down, not degraded."""
+    canary: str = "note"
+    """Recipe that `deskhand health --canary` drops its file with."""
+
+
+class Audit(Struct, frozen=True, forbid_unknown_fields=True):
+    """The audit log in `audit_logs/`."""
+
+    compress_after: Seconds | None = 30 * 86400.0
+    """Seconds after it was closed that a file is packed (`.jsonl.gz`), at the `schedule.tidy` times; null = never."""
+
+
+class Cleanup(Struct, frozen=True, forbid_unknown_fields=True):
+    """When `deskhand cleanup` wants a person to type how much it removes."""
+
+    ask_files: Count = 1000
+    """Files above which it asks."""
+    ask_bytes: PositiveBytes = 1024**3
+    """Bytes above which it asks."""
 
 
 class Schedule(Struct, frozen=True, forbid_unknown_fields=True):
@@ -167,12 +204,15 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     run: Run = field(default_factory=Run)
     approval: Approval = field(default_factory=Approval)
     logs: Logs = field(default_factory=Logs)
+    audit: Audit = field(default_factory=Audit)
+    cleanup: Cleanup = field(default_factory=Cleanup)
     schedule: Schedule = field(default_factory=Schedule)
     cost: CostLimits = field(default_factory=CostLimits)
     """What runs may cost."""
     schedules: Schedules = field(default_factory=Schedules)
     maintenance: tuple[Window, ...] = ()
     """Maintenance windows; each has the keys `name`, `cron`, `length`, `reason` and `mutes_from`."""
+    health: Health = field(default_factory=Health)
     keep_flat: Seconds = 7 * 86400.0
     """Seconds that finished tasks stay directly in `completed/`."""
     paused: bool = False

@@ -42,6 +42,8 @@ class TaskStories:
         key = fields.get("task")
         if not isinstance(key, str) or not is_key(key):
             return "task is not a task key"
+        if record.type == "task.forgotten":
+            return f"{key} is unfinished and was forgotten" if key in self._open else None
         to = _STATES.get(str(fields.get("to")))
         if to is None:
             return "to is no state"

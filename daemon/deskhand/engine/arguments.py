@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from deskhand.core.incident import Severity
 from deskhand.core.settings import Amount, Share
 from deskhand.errors import UsageError
 
@@ -126,6 +127,43 @@ class BlessChecklist(Arguments, frozen=True):
     reason: Prose | None = None
 
 
+class OpenIncident(Arguments, frozen=True):
+    """Of `incident_open`."""
+
+    severity: Severity
+    title: Annotated[str, Meta(min_length=1, max_length=200)]
+
+
+class CloseIncident(Arguments, frozen=True):
+    """Of `incident_close`."""
+
+    incident: Key
+    reason: Prose | None = None
+
+
+class Forget(OneTask, frozen=True):
+    """Of `forget`."""
+
+    reason: Prose | None = None
+
+
+class Pack(Arguments, frozen=True):
+    """Of `pack`: old files of the audit log."""
+
+    before: Annotated[float, Meta(ge=0)]
+    """Epoch seconds; what was closed before."""
+
+
+class Cleaned(Arguments, frozen=True):
+    """Of `cleaned`: what `deskhand cleanup` removed."""
+
+    what: Annotated[tuple[Literal["temp", "logs", "completed", "failed", "rejected", "task"], ...], Meta(min_length=1)]
+    files: Annotated[int, Meta(ge=0)]
+    bytes: Annotated[int, Meta(ge=0)]
+    older_than: Annotated[float, Meta(ge=0)] | None = None
+    """Seconds."""
+
+
 TAKEN: Mapping[str, type[Arguments]] = MappingProxyType(
     {
         "ping": Arguments,
@@ -146,6 +184,12 @@ TAKEN: Mapping[str, type[Arguments]] = MappingProxyType(
         "checklist_run": RunChecklist,
         "checklist_sign": SignStep,
         "checklist_bless": BlessChecklist,
+        "health": Arguments,
+        "incident_open": OpenIncident,
+        "incident_close": CloseIncident,
+        "forget": Forget,
+        "pack": Pack,
+        "cleaned": Cleaned,
     }
 )
 """Verb -> what it takes."""

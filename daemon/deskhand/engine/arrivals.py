@@ -32,7 +32,7 @@ class Arrivals:
             self._tell(self._.watcher.supervise())
             moved, elsewhere = self._.watcher.moved()
             everywhere = everywhere or elsewhere
-        self._tell(self._.intake.scan(moved, everywhere=everywhere).changes)
+        self._tell(self._.intake.scan(moved, everywhere=everywhere, hurry=self._.runs.programs).changes)
         for refused in self._.intake.problems():
             fields = {
                 "inbox": refused.inbox,

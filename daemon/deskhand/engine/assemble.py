@@ -22,6 +22,7 @@ from deskhand.core.record import DAEMON, Actor, Draft, Record
 from deskhand.core.settings import Settings
 from deskhand.engine.answers import Answers
 from deskhand.engine.asking import Asking
+from deskhand.engine.background import Background
 from deskhand.engine.bell import Notice
 from deskhand.engine.budget import Budget
 from deskhand.engine.choosing import Choosing
@@ -29,6 +30,7 @@ from deskhand.engine.clock import SystemClock
 from deskhand.engine.dispatcher import Dispatcher
 from deskhand.engine.effects import Effects
 from deskhand.engine.engine import Engine
+from deskhand.engine.forgetting import Forgetting
 from deskhand.engine.gestures import Gestures
 from deskhand.engine.intake import Intake
 from deskhand.engine.intake_facts import Taken
@@ -36,6 +38,7 @@ from deskhand.engine.ledger import Ledger
 from deskhand.engine.on_record import OnRecord
 from deskhand.engine.opening import open_log
 from deskhand.engine.outcomes import Outcomes
+from deskhand.engine.packing import Packing
 from deskhand.engine.parts import Parts
 from deskhand.engine.placement import Placement
 from deskhand.engine.reception import Reception
@@ -49,13 +52,13 @@ from deskhand.engine.work import Work
 from deskhand.errors import ConfigError
 from deskhand.handlers import orphans
 from deskhand.handlers.spawner import Spawner
-from deskhand.store import config_file, desk_salt, dropped, segments, task_files
+from deskhand.store import config_file, desk_salt, dropped, removal, segments, task_files
 from deskhand.store.attempts import Attempts
 from deskhand.store.audit_log import AuditLog
 from deskhand.store.audit_read import Filter, lines
 from deskhand.store.copied_folder import Manifest
 from deskhand.store.desk import Desk
-from deskhand.store.files import Files
+from deskhand.store.files import Files, FsyncError
 from deskhand.store.lock import DeskLock
 from deskhand.store.mounts import is_remote
 from deskhand.store.queue_folders import QueueFolders
@@ -119,9 +122,11 @@ def open_desk(
         seen = Seen.open(files, desk.queue, _records(desk))
         stack.callback(seen.close)
         spawner = Spawner(audit.log_id, audit.run)
+        background = Background(ring, inline=not work)
+        stack.callback(background.close)
         parts = _parts(
             *(files, desk, settings, clock, log, audit, ledger, folders, recipes, seen, ring, notify, watch),
-            *(salt.text, spawner),
+            *(salt.text, spawner, background),
         )
         stack.callback(parts.runs.close)
         stack.callback(parts.intake.close)
@@ -177,6 +182,7 @@ def _parts(
     watch: bool,
     salt: str,
     spawner: Spawner,
+    background: Background,
 ) -> Parts:
     notice = Notice(ring)
     requests = Requests(files, desk)
@@ -188,6 +194,7 @@ def _parts(
     worker = Work(files, desk, recipes, Attempts(files, desk), settings.run, clock, settings.cost.currency)
     budget = Budget(ledger, settings.cost, log, notify)
     runs = Runs(worker, spawner, ring)
+    effects = Effects(ledger, placement, runs, seen, log, notify)
     return Parts(
         settings=settings,
         clock=clock,
@@ -212,7 +219,9 @@ def _parts(
         starting=Starting(ledger, dispatcher, recipes, placement, asking, log, settings.run, budget),
         budget=budget,
         runs=runs,
-        effects=Effects(ledger, placement, runs, seen, log, notify),
+        effects=effects,
+        packing=Packing(files, desk.audit, ledger, background, log),
+        forgetting=Forgetting(files, desk, ledger, recipes, background, log, effects.purge),
     )
 
 
@@ -228,6 +237,7 @@ def _recover(files: Files, desk: Desk, parts: Parts, now: float) -> int:
     )
     cut = recovery.run(now)
     _sweep(files, desk)
+    _finish_removals(files, desk, parts)
     dropped.sweep(files, desk, now)
     for warning in parts.intake.warnings:
         parts.log.warning(warning)
@@ -244,6 +254,17 @@ def _sweep(files: Files, desk: Desk) -> None:
     for folder in (desk.queue, desk.requests, desk.approvals, desk.vault / "_deskhand"):
         for path in folder.glob(".deskhand-*.tmp"):
             files.unlink(path)
+
+
+def _finish_removals(files: Files, desk: Desk, parts: Parts) -> None:
+    """End what a crash cut off: files of finished tasks that were being removed, tasks that were being forgotten."""
+    try:
+        removal.finish(files, desk)
+    except FsyncError:
+        raise
+    except OSError as error:
+        parts.log.warning("files of finished tasks cannot be removed yet", cause=str(error))
+    parts.forgetting.go_on(parts.ledger.forgotten)
 
 
 def _announce(parts: Parts, cut: int, audit: AuditLog) -> None:

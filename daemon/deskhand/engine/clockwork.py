@@ -44,6 +44,7 @@ class Reason(StrEnum):
     RESCAN = "rescan"
     RETRY = "retry"
     TIDY = "tidy"
+    HEALTH = "health"
 
 
 class CronTimes(BaseTrigger):
@@ -118,10 +119,11 @@ class Clockwork:
         schedule: Schedule,
         *,
         scan_interval: float,
+        health_interval: float = 60.0,
         clock: Clock,
         zone: tzinfo | None = None,
     ) -> None:
-        """*scan_interval* is in seconds; *zone* is where people live, the machine's own by default.
+        """Intervals are in seconds; *zone* is where people live, the machine's own by default.
 
         ConfigError when a schedule is no cron expression or TZ names no zone.
         """
@@ -137,6 +139,7 @@ class Clockwork:
             Reason.ROTATION: CronTimes(schedule.rotation, UTC),
             Reason.TIDY: CronTimes(schedule.tidy, zone),
             Reason.RESCAN: Every(scan_interval),
+            Reason.HEALTH: Every(health_interval),
         }
 
     def _make(self) -> _Scheduler:
@@ -171,6 +174,11 @@ class Clockwork:
     def next_times(self) -> dict[Reason, datetime]:
         """When each job rings next."""
         return {Reason(job.id): job.next_run_time for job in self._scheduler.get_jobs() if job.next_run_time}
+
+    def lag(self) -> float:
+        """Seconds by which the next ring is late; 0 when none is.  It grows when the thread has died."""
+        due = min((when.timestamp() for when in self.next_times().values()), default=self._clock.wall())
+        return max(0.0, self._clock.wall() - due)
 
     def _arm(self) -> None:
         for reason, trigger in self._triggers.items():

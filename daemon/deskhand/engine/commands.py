@@ -15,6 +15,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from deskhand.core.event import Answer, Cancel
+from deskhand.core.incident import incident_id
 from deskhand.core.recipe import Pin
 from deskhand.core.record import Actor, Draft
 from deskhand.core.settings import CostLimits
@@ -22,7 +23,8 @@ from deskhand.core.state import ASKING, State
 from deskhand.core.task import Task
 from deskhand.engine.arguments import understood
 from deskhand.engine.engine import Engine
-from deskhand.errors import DeskhandError, UsageError, WaitingError
+from deskhand.engine.self_look import SelfLook
+from deskhand.errors import DeskhandError, HeldError, UsageError, WaitingError
 
 Reply = dict[str, Any]
 
@@ -38,12 +40,14 @@ class Command(Struct, frozen=True):
 class Commands:
     """Carries out commands between two ticks."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, look: SelfLook | None = None) -> None:
+        """*look*: the living daemon's at itself; None when none lives."""
         self._engine = engine
+        self._look = look
         self._waiting: dict[str, list[tuple[Future[Reply], bool]]] = {}
         self._verbs: dict[str, Callable[[Command, float], Reply | Future[Reply]]] = {
             "ping": lambda command, now: {},
-            "status": lambda command, now: engine.status(),
+            "status": lambda command, now: {**engine.status(), "health": None if look is None else look.status()},
             "pause": self._pause,
             "resume": self._resume,
             "scan": self._scan,
@@ -60,6 +64,12 @@ class Commands:
             "checklist_run": self._checklist_run,
             "checklist_sign": self._checklist_sign,
             "checklist_bless": self._checklist_bless,
+            "health": self._health,
+            "incident_open": self._incident_open,
+            "incident_close": self._incident_close,
+            "forget": self._forget,
+            "pack": self._pack,
+            "cleaned": self._cleaned,
         }
 
     def carry_out(self, command: Command, now: float) -> Reply | Future[Reply]:
@@ -233,3 +243,37 @@ class Commands:
         self._engine.routines.checklists.bless(name, said.get("sha256"), command.actor, said.get("reason"))
         self._engine.routines.look()
         return {"checklist": name, "sha256": said.get("sha256")}
+
+    def _health(self, command: Command, now: float) -> Future[Reply]:
+        if self._look is None:
+            raise HeldError(command.verb, "no daemon runs on this desk", hint="start it: deskhand run")
+        return self._look.vitals()
+
+    def _incident_open(self, command: Command, now: float) -> Reply:
+        condition, said = self._engine.ledger.book.condition, command.arguments
+        incident = incident_id(now, condition.opened + 1)
+        fields = {"incident": incident, "severity": said["severity"], "reason": said["title"]}
+        self._engine.ledger.note(Draft("incident.opened", {**fields, "actor": msgspec.to_builtins(command.actor)}))
+        return msgspec.to_builtins(condition.incidents[incident])  # type: ignore[no-any-return]
+
+    def _incident_close(self, command: Command, now: float) -> Reply:
+        said = command.arguments
+        known = self._engine.ledger.book.condition.incidents.get(said["incident"])
+        if known is None:
+            hint = "deskhand health incident list"
+            raise UsageError(command.verb, f"no incident {said['incident']} is open", hint=hint)
+        fields = {"incident": known.id, "severity": known.severity.value, "reason": said.get("reason")}
+        self._engine.ledger.note(Draft("incident.closed", {**fields, "actor": msgspec.to_builtins(command.actor)}))
+        return msgspec.to_builtins(known)  # type: ignore[no-any-return]
+
+    def _forget(self, command: Command, now: float) -> Future[Reply]:
+        return self._engine.forget(command.arguments["key"], command.actor, command.arguments.get("reason"))
+
+    def _pack(self, command: Command, now: float) -> Future[Reply]:
+        return self._engine.pack(command.arguments["before"])
+
+    def _cleaned(self, command: Command, now: float) -> Reply:
+        """What a person had removed, for the record."""
+        fields = {**command.arguments, "actor": msgspec.to_builtins(command.actor)}
+        self._engine.ledger.note(Draft("cleanup.done", fields))
+        return {}

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 
 from msgspec import Struct
 
 from deskhand.core.log import Log
+from deskhand.core.names import is_id, key_of
 from deskhand.core.state import ASKING, State
 from deskhand.core.task import Task
 from deskhand.engine.ledger import Change, Ledger
@@ -60,21 +61,28 @@ class Effects:
         self.failed: deque[Ended] = deque(maxlen=RECENT)
         """Failed, quarantined or lost, newest first."""
 
-    def carry_out(self, changes: Iterable[Change]) -> None:
-        """Move files first, then start attempts and deliveries."""
-        completed = []
+    def carry_out(self, changes: Collection[Change]) -> None:
+        """Begin with the attempts: programs run while the files of all other tasks are moved."""
+        with self._runs.together():
+            for change in changes:
+                if change.attempt:
+                    self._carry_out(change)
         for change in changes:
-            self._tell(change)
-            task = change.after
-            if not (change.attempt and self._kept_at_once(task)):
-                self.place(change)
-                if change.attempt or task.undelivered:
-                    self._set_off(task)
-            if task.state is State.COMPLETED and (change.before is None or change.before.state is not State.COMPLETED):
-                completed.append((task.input_sha256, task.key))
+            if not change.attempt:
+                self._carry_out(change)
         self._placement.tidy()
+        completed = [(change.after.input_sha256, change.after.key) for change in changes if _completes(change)]
         if completed:
             self._seen.add(completed)
+
+    def _carry_out(self, change: Change) -> None:
+        """Move one task's files, then start its attempt or delivery."""
+        self._tell(change)
+        task = change.after
+        if not (change.attempt and self._kept_at_once(task)):
+            self.place(change)
+            if change.attempt or task.undelivered:
+                self._set_off(task)
 
     def _kept_at_once(self, task: Task) -> bool:
         """Make an attempt that takes no time and changes nothing now: its files are placed once, when it is over."""
@@ -126,6 +134,14 @@ class Effects:
                 self._set_off(task)
             self._settled(task, missing)
 
+    def purge(self, key: str) -> None:
+        """Remember no more of a finished task than the log does."""
+        for over in (self.completed, self.failed):
+            kept = [entry for entry in over if entry.id != key and not (is_id(entry.id) and key_of(entry.id) == key)]
+            over.clear()
+            over.extend(kept)
+        self._seen.forget(key)
+
     def _settled(self, task: Task, missing: tuple[str, ...]) -> None:
         if task.terminal and not task.undelivered:
             self._placement.forget(task.key)
@@ -139,8 +155,10 @@ class Effects:
             return
         identifier = self._placement.identifier(task.key)
         recipe = "" if task.pin is None else task.pin.id
-        tell = self._log.debug if task.state in PASSING else self._log.info
-        tell(f"task {task.state}", task=identifier, recipe=recipe, reason=task.reason)
+        if task.state in PASSING:
+            self._log.debug(f"task {task.state}", task=identifier, recipe=recipe, reason=task.reason)
+            return
+        self._log.info(f"task {task.state}", task=identifier, recipe=recipe, reason=task.reason)
         ended = Ended(identifier, task.since, recipe, task.reason or "")
         if task.state in ASKING:
             self._notify("deskhand asks", f"{identifier} waits for your answer")
@@ -149,3 +167,8 @@ class Effects:
         elif task.state in TROUBLE:
             self.failed.appendleft(ended)
             self._notify(f"deskhand: task {task.state}", f"{identifier}: {task.reason or ''}")
+
+
+def _completes(change: Change) -> bool:
+    before = None if change.before is None else change.before.state
+    return change.after.state is State.COMPLETED and before is not State.COMPLETED

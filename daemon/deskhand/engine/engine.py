@@ -6,11 +6,10 @@ The engine runs on one thread.  Others hand in facts through queues and ring the
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from math import inf
 from typing import Any
-
-import msgspec
 
 from deskhand.core.event import Damage, Expire
 from deskhand.core.names import visible
@@ -91,16 +90,14 @@ class Engine:
             self.arrivals.receive(now)
         with self._bearing("recording results"):
             self._hear_workers(now, mono)
+            self._.packing.hear()
+            self._.forgetting.hear()
             self._redeliver(mono)
             self._lost(now)
             if self.ledger.take_completed() or full:
                 self.arrivals.unblock(now)
         with self._bearing("doing what the clock brings"):
-            self.routines.chores.hear()
-            if full:
-                self.routines.look()
-            if self._starts:
-                self.routines.decide(now)
+            self.routines.decide(now, full=full, begin=self._starts)
         with self._bearing("starting tasks"):
             self._order()
             if self._may_start(now):
@@ -146,6 +143,8 @@ class Engine:
         self._order()
         self._.effects.carry_out(changes)
         self.routines.act()
+        self._.packing.recorded()
+        self._.forgetting.recorded()
         if self._.placement.behind:
             self._next_scan = min(self._next_scan, mono + RETRY_PAUSE)
         self.arrivals.recorded()
@@ -181,8 +180,9 @@ class Engine:
         """
         start = self._next_start()
         brought = self.routines.next_time(self._looked_at) if self._starts else None
-        wanted = (start, self._next_expiry(), brought)
-        moments = [each for each in wanted if each is not None and each > self._looked_at]
+        moments = [
+            each for each in (start, self._next_expiry(), brought) if each is not None and each > self._looked_at
+        ]
         return None if self.ledger.dirty else min(moments, default=None)
 
     def _next_start(self) -> float | None:
@@ -296,11 +296,23 @@ class Engine:
         self._deliver_again = dict.fromkeys(self.ledger.tasks.keys_in({State.COMPLETED}), 0.0)
 
     def tidy(self) -> None:
-        """Move completed tasks that are older than `keep_flat` into folders by day."""
+        """Move completed tasks that are older than `keep_flat` into folders by day, and begin to pack old files of the
+        log; not while the clock is in doubt."""
         try:
             self._.folders.file_by_day(self._.clock.wall() - self._.settings.keep_flat)
         except OSError as error:
             self._.log.warning("completed tasks cannot be filed by day", cause=str(error))
+        age = self._.settings.audit.compress_after
+        if age is not None and not self.ledger.book.clock_unconfirmed:
+            self.pack(self._.clock.wall() - age)
+
+    def pack(self, before: float) -> Future[dict[str, Any]]:
+        """Begin to pack the files of the log that were closed before *before* (epoch seconds)."""
+        return self._.packing.begin(before)
+
+    def forget(self, key: str, actor: Actor, reason: str | None) -> Future[dict[str, Any]]:
+        """Begin to erase what there is of a finished task.  UsageError when it is not finished."""
+        return self._.forgetting.begin(key, actor, reason)
 
     def stop_attempt(self, task: Task, actor: Actor, reason: str | None, *, force: bool) -> None:
         """End a running attempt; its end is reported like any other."""
@@ -343,6 +355,11 @@ class Engine:
         return self._.intake.coming(key)
 
     @property
+    def stuck(self) -> bool:
+        """Whether the audit log refused what was decided, so that everything waits."""
+        return self._stuck_until > 0
+
+    @property
     def idle(self) -> bool:
         """Whether nothing can run now: what is left waits for people, for a time, or for something else."""
         return (
@@ -353,12 +370,15 @@ class Engine:
             and not self._.placement.behind
             and not self.ledger.dirty
             and self.routines.idle
+            and not self._.packing.busy
+            and not self._.forgetting.busy
         )
 
     def _startable(self) -> bool:
-        if self.ledger.book.paused == "all" or self.routines.maintenance.at(self._.clock.wall()) is not None:
-            return False
-        return self._.dispatcher.waiting() or self._due(self._.dispatcher.next_due(), self._.clock.wall())
+        held = self.ledger.book.paused == "all" or self.routines.maintenance.at(self._.clock.wall()) is not None
+        return not held and (
+            self._.dispatcher.waiting() or self._due(self._.dispatcher.next_due(), self._.clock.wall())
+        )
 
     def status(self) -> dict[str, Any]:
         """What only the living daemon knows, as plain data."""
@@ -367,9 +387,14 @@ class Engine:
             "states": counts(self.ledger.tasks),
             "running": sorted(self._.runs.keys()),
             "stalled": [visible(entry.name) for entry in self._.intake.stalled()],
+            "stalled_drops": [
+                {"inbox": entry.inbox, "name": visible(entry.name), "since": entry.since}
+                for entry in self._.intake.stalled()
+            ],
+            "undeliverable": dict(self._.outcomes.undeliverable),
+            "unplaced": sorted(self._.placement.behind),
             "watching": "scan only" if self._.watcher is None else self._.watcher.mode,
             "clock_unconfirmed": self.ledger.book.clock_unconfirmed,
-            "stuck": self.ledger.dirty,
-            "maintenance": msgspec.to_builtins(self.routines.maintenance.at(self._.clock.wall())),
-            "chores": list(self.routines.chores.names),
+            **self.routines.status(self._.clock.wall()),
+            "stuck": self.stuck,
         }

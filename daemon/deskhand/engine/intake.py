@@ -41,6 +41,8 @@ LARGE_BATCH = 16
 """The same for those that take their time: the threads share them."""
 STRETCH = 512
 """Names looked at per scan and inbox."""
+SHORT_STRETCH = 64
+"""The same in a hurry: while programs run, for what is done, and what comes next, waits for the end of the tick."""
 STRAY_PAUSE = 30.0
 """Seconds until a claimed drop that failed is tried again."""
 
@@ -97,16 +99,17 @@ class Intake:
         for path in found.left:
             self._waiting.report(Refused(dropped.INBOX, path.name, "neither a file nor a folder, in staging", 0))
 
-    def scan(self, moved: Collection[str] = frozenset(), *, everywhere: bool = True) -> ScanResult:
+    def scan(self, moved: Collection[str] = frozenset(), *, everywhere: bool = True, hurry: bool = False) -> ScanResult:
         """Look at the inboxes once and hand out what is finished.
 
-        *moved*: paths that a rename put there; unless *everywhere*, a few of them are all that is looked at.
+        *moved*: paths that a rename put there; unless *everywhere*, a few of them are all that is looked at.  *hurry*:
+        somebody waits for the end of this tick.
         """
         now = self._now()
         self._absorb()
         if self._paused:
             return ScanResult(0, len(self._waiting), complete=False, changes=self._changes())
-        ready = self._look(moved, now, everywhere=everywhere or not 0 < len(moved) <= FEW)
+        ready = self._look(moved, SHORT_STRETCH if hurry else STRETCH, now, everywhere or not 0 < len(moved) <= FEW)
         left = [name for name in dropped.waiting(self._desk) if name not in self._dropped]
         count = self._hand_out(ready, left, now)
         local = [listing for listing in self._listings if not listing.inbox.poll]
@@ -201,7 +204,7 @@ class Intake:
     def _full(self) -> bool:
         return len(self._waiting.in_flight) >= BATCH * 2 * max(1, self._settings.intake.threads)
 
-    def _look(self, moved: Collection[str], now: float, *, everywhere: bool) -> list[Ready]:
+    def _look(self, moved: Collection[str], stretch: int, now: float, everywhere: bool) -> list[Ready]:
         ready: list[Ready] = []
         downloads: dict[tuple[str, str | None], frozenset[str]] = {}
         for listing in self._listings:
@@ -211,7 +214,7 @@ class Intake:
                 listing.heard(moved)
                 names = listing.by_name(self.recipe_ids)
                 if everywhere or listing.under_way:
-                    names += listing.stretch(self.recipe_ids, 0 if self._full else STRETCH)
+                    names += listing.stretch(self.recipe_ids, 0 if self._full else stretch)
                 else:
                     listing.complete = False
             for name in names:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Any
@@ -10,6 +11,7 @@ import msgspec
 from msgspec import Struct, field
 
 from deskhand.core.compatibility import NEWER
+from deskhand.core.condition import Condition
 from deskhand.core.event import Event
 from deskhand.core.money import Spending
 from deskhand.core.names import is_key
@@ -52,6 +54,8 @@ class Facts(Struct):
     """What runs cost today, and what is reserved for those under way."""
     routine: Routine = field(default_factory=Routine)
     """Schedules and checklists."""
+    condition: Condition = field(default_factory=Condition)
+    """Backups, drills, health and incidents."""
 
 
 class Snapshot(Facts, forbid_unknown_fields=True):
@@ -107,6 +111,7 @@ class Book(Facts):
                 return self._take_task(record)
             case _:
                 self.routine.take(record.type, fields, record.ts)
+                self.condition.take(record.type, fields, record.ts)
         return None
 
     def _take_task(self, record: Record) -> tuple[Task | None, Task]:
@@ -162,9 +167,17 @@ class Ledger:
         self._completed = False
         self.outcomes: dict[str, str] = {}
         """Key -> final state of the tasks that ended in this run of the daemon, the last 10,000."""
+        self.written_types: Counter[str] = Counter()
+        """Type -> how many of these records this run of the daemon wrote."""
+        self.ended_by_recipe: Counter[tuple[str, str]] = Counter()
+        """Id of a recipe and a final state -> tasks that came to it in this run; recipe `` is none."""
+        self.forgotten: list[str] = []
+        """Keys of tasks that were forgotten since the last snapshot, as of the start; perhaps not all was erased."""
         unremoved = list(self.book.unremoved.values())
         for record in records:
             moved = self.book.take(record)
+            if record.type == "task.forgotten":
+                self.forgotten.append(record.fields["task"])
             if moved is not None and moved[1].terminal:
                 self.ended[moved[1].key] = moved[1]
         self.sources: Iterator[Taken] = chain(unremoved, self._received())
@@ -229,6 +242,8 @@ class Ledger:
             self.blocked.discard(key)
         self._completed |= after.state is State.COMPLETED
         if after.terminal:
+            if before is None or not before.terminal:
+                self.ended_by_recipe["" if after.pin is None else after.pin.id, after.state] += 1
             self.ended[key] = after
             self.outcomes[key] = after.state
             if len(self.outcomes) > OUTCOMES_KEPT:
@@ -238,6 +253,7 @@ class Ledger:
     def _append(self, draft: Draft) -> tuple[Task | None, Task] | None:
         seq, ts = self._log.append(draft), self._log.last_ts
         self._dirty = True
+        self.written_types[draft.type] += 1
         plain: dict[str, Any] = draft.fields
         return self.book.take(Record("", seq, ts, draft.type, plain, self._log.run, 0))
 
@@ -292,7 +308,7 @@ class Ledger:
         if last is not None or not is_key(key):
             return last
         for record in self._history(key):
-            last = record.fields.get("to")
+            last = record.fields.get("to", last)
         return last
 
 

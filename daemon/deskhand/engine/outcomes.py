@@ -31,6 +31,8 @@ class Outcomes:
         self._log = log
         self.cancelled_by: dict[str, tuple[Actor, str | None]] = {}
         """Key -> who wants the running attempt stopped."""
+        self.undeliverable: dict[str, str] = {}
+        """Key -> why its results could not be delivered at the last attempt."""
 
     def finished(self, report: Finished, now: float) -> None:
         """Decide about an attempt that is over.
@@ -108,9 +110,11 @@ class Outcomes:
     def handed(self, report: Handed, now: float) -> bool:
         """Record a delivery, or that there will be none; False when it has to be tried again."""
         task = self._ledger.tasks.get(report.key)
+        self.undeliverable.pop(report.key, None)
         if task is None or not task.undelivered:
             return True
         if report.problem is not None and report.given_up is None:
+            self.undeliverable[task.key] = report.problem
             self._log.error("results cannot be delivered", task=task.key, cause=report.problem)
             return False
         if report.given_up is not None:

@@ -12,10 +12,12 @@ from deskhand.engine.bell import Notice
 from deskhand.engine.budget import Budget
 from deskhand.engine.dispatcher import Dispatcher
 from deskhand.engine.effects import Effects
+from deskhand.engine.forgetting import Forgetting
 from deskhand.engine.gestures import Gestures
 from deskhand.engine.intake import Intake
 from deskhand.engine.ledger import Ledger
 from deskhand.engine.outcomes import Outcomes
+from deskhand.engine.packing import Packing
 from deskhand.engine.placement import Placement
 from deskhand.engine.reception import Reception
 from deskhand.engine.runs import Runs
@@ -50,3 +52,5 @@ class Parts:
     budget: Budget
     runs: Runs
     effects: Effects
+    packing: Packing
+    forgetting: Forgetting

@@ -1,7 +1,6 @@
 """What the desk does by the clock and beside its tasks, put together: schedules, checklists, chores, maintenance.
 
-The engine calls it once a tick, in this order: ``hear`` what chores brought, ``decide``, and, once that is durable,
-``act``.
+The engine calls it once a tick: ``decide``, and, once that is durable, ``act``.
 """
 
 from __future__ import annotations
@@ -11,6 +10,9 @@ import secrets
 from collections.abc import Callable, Mapping
 from datetime import datetime, tzinfo
 from functools import partial
+from typing import Any
+
+import msgspec
 
 from deskhand.core.checklist import Checklist, Drop
 from deskhand.core.due import Closed, never_closed
@@ -146,8 +148,13 @@ class Routines:
         self._log.warning("a scheduled time was missed", schedule=schedule, reason=reason)
         notify(f"{schedule} was missed", reason)
 
-    def decide(self, now: float) -> None:
-        """What the clock and the runs of checklists bring now."""
+    def decide(self, now: float, *, full: bool, begin: bool) -> None:
+        """What chores, the clock and the runs of checklists bring now; *full*: look at the files as well."""
+        self.chores.hear()
+        if full:
+            self.look()
+        if not begin:
+            return
         self.checklists.advance(now)  # first: what ends now makes room for its next occurrence
         self.planner.look(now)
         self.checklists.advance(now)
@@ -162,6 +169,10 @@ class Routines:
         """Epoch seconds of the next thing that the clock brings."""
         moments = (self.planner.next_time(), self.checklists.next_time(now), self.maintenance.next_change(now))
         return min((moment for moment in moments if moment is not None), default=None)
+
+    def status(self, now: float) -> dict[str, Any]:
+        """What only the living daemon knows, as plain data."""
+        return {"maintenance": msgspec.to_builtins(self.maintenance.at(now)), "chores": list(self.chores.names)}
 
     @property
     def idle(self) -> bool:

@@ -13,7 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -33,6 +33,8 @@ THREADS = 4
 class _Running(Struct, frozen=True):
     recipe: str
     attempt_key: str
+    program: bool = True
+    """Whether it takes longer than a moment."""
 
 
 class Runs:
@@ -66,12 +68,17 @@ class Runs:
         self._running[task.key] = _Running("" if task.pin is None else task.pin.id, job.attempt_key)
         self._guarded(self._look, job)
 
+    def together(self) -> AbstractContextManager[None]:
+        """While what is started meanwhile goes to the spawner in few messages."""
+        return self._spawner.together()
+
     def keep(self, task: Task, task_file: TaskFile, payload: Path) -> bool:
         """Make the recorded attempt here and now if it only keeps a small file; False = it has to be started."""
         finished = self._work.keep(task, task_file, payload)
         if finished is None:
             return False
-        self._running[task.key] = _Running("" if task.pin is None else task.pin.id, f"{task.key}-{task.attempt}")
+        recipe = "" if task.pin is None else task.pin.id
+        self._running[task.key] = _Running(recipe, f"{task.key}-{task.attempt}", program=False)
         self._report(finished)
         return True
 
@@ -130,6 +137,11 @@ class Runs:
     def running(self) -> Counter[str]:
         """Recipe id -> attempts under way."""
         return Counter(running.recipe for running in self._running.values())
+
+    @property
+    def programs(self) -> bool:
+        """Whether an attempt is under way that was handed over: a program, or what a thread is at."""
+        return any(running.program for running in self._running.values())
 
     def keys(self) -> frozenset[str]:
         """Keys of the tasks with an attempt under way."""

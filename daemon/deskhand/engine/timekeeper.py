@@ -25,6 +25,10 @@ class Timekeeper:
         self._wall = parts.clock.wall()
         self._mono = parts.clock.monotonic_ns() / 1e9
         self._next_try = 0.0
+        self.step = 0.0
+        """Seconds by which the wall clock was set last in this run; 0 = never."""
+        self.stepped = 0.0
+        """When (monotonic seconds)."""
 
     def check_clock(self, now: float, mono: float) -> None:
         """Put on record that the wall clock was set."""
@@ -33,6 +37,7 @@ class Timekeeper:
             large = abs(step) > LARGE_STEP
             fields = {"step_s": round(step, 3), "before": self._wall, "after": now, "confirmed": not large}
             self._.ledger.note(Draft("log.clock_step", fields))
+            self.step, self.stepped = step, mono
             self._.log.warning("the clock was set", seconds=round(step, 1))
             self._.dispatcher.clock_set_back(self._.ledger.tasks.values(), now)
         self._wall, self._mono = now, mono
@@ -40,11 +45,12 @@ class Timekeeper:
     def rotate(self, mono: float) -> None:
         """Begin a new file of the log when it is time.
 
-        Not while files of finished tasks still have to be moved: a snapshot forgets them.
+        Not while files of finished tasks still have to be moved or erased: a snapshot forgets them.
         What the disk refuses is tried again in a minute; the old file is written on meanwhile.
         """
         ledger = self._.ledger
-        if not ledger.rotation_due() or self._.placement.behind or ledger.dirty or mono < self._next_try:
+        unsettled = self._.placement.behind or self._.forgetting.busy or ledger.dirty
+        if not ledger.rotation_due() or unsettled or mono < self._next_try:
             return
         try:
             self._.folders.ensure()

@@ -19,8 +19,8 @@ from deskhand.core.compatibility import NEWER, unknown
 from deskhand.core.dependency import Waits
 from deskhand.core.names import KEY_LENGTH, is_key, key_of, member
 from deskhand.core.record import Record, decode
-from deskhand.core.replay import IllegalMove, apply
-from deskhand.core.state import STATE_FOLDERS, State, place_of
+from deskhand.core.replay import TARGETS, IllegalMove, apply
+from deskhand.core.state import STATE_FOLDERS, TERMINAL, State, place_of
 from deskhand.core.task import Task, TaskFile
 from deskhand.core.tasks import Tasks
 from deskhand.engine.ledger import Book
@@ -56,6 +56,8 @@ class View:
         self.complete_since = complete_since
         """Epoch seconds from which on every finished task is in ``ended``; None = from the beginning of the log."""
         self.has_log = has_log
+        self.forgotten: dict[str, Record] = {}
+        """Key -> the ``task.forgotten`` of a task, for those in reach."""
         self.daemon: Record | None = None
         """The last ``daemon.started`` or ``daemon.stopped`` in reach."""
         self._folders: dict[Path, dict[str, Place]] = {}
@@ -68,6 +70,8 @@ class View:
         self.last_record = record.ts
         if record.type in _DAEMON:
             self.daemon = record
+        if record.type == "task.forgotten":
+            self.forgotten[str(record.fields["task"])] = record
         if moved is not None and moved[1].terminal:
             self.ended.pop(moved[1].key, None)
             if not moved[1].undelivered:
@@ -120,6 +124,8 @@ class View:
             at = line.find(_TASK) + len(_TASK)
             if line[at : at + KEY_LENGTH] in wanted:
                 record = decode(line)
+                if record.type not in TARGETS:
+                    continue
                 key = str(record.fields["task"])
                 before = found.get(key)
                 if before is not None or record.type == "task.received":
@@ -131,6 +137,10 @@ class View:
     def count_ended(self, moment: float, state: State) -> int:
         """How many tasks came to this end at or after *moment*, however far the view reaches."""
         return sum(1 for _ in self._ends(moment, {state}))
+
+    def ends(self) -> dict[str, float]:
+        """Key -> epoch seconds of its end, for every finished task of the whole log that is here."""
+        return {str(record.fields["task"]): record.ts for record in self._ends(0.0, TERMINAL)}
 
     def _ends(self, moment: float, states: Collection[State]) -> Iterator[Record]:
         needles = [f'"type":"task.{state}"'.encode() for state in states]
@@ -191,6 +201,10 @@ class View:
         described = self.task_file(task.key)
         names = () if described is None else described.options.after
         return self._waits.why(task, self.book.labels, self._final, names) or task.reason
+
+    def hopeless(self, task: Task) -> bool:
+        """Whether a blocked task waits for what never comes by itself."""
+        return self._waits.hopeless(task, self.book.labels, self._final)
 
     @cached_property
     def _waits(self) -> Waits:
@@ -282,7 +296,7 @@ def _records(segments: tuple[Segment, ...], head: Head | None) -> Iterator[Recor
 def _folded(records: list[Record]) -> Task | None:
     task: Task | None = None
     for record in records:
-        if record.type.startswith("task."):
+        if record.type in TARGETS:
             try:
                 task = apply(task, record.type, record.fields, record.seq, record.ts)
             except (IllegalMove, KeyError) as error:

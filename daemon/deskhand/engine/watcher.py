@@ -14,9 +14,11 @@ from __future__ import annotations
 import errno
 import os
 import re
+import secrets
 import stat
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -37,11 +39,14 @@ from watchdog.observers.api import BaseObserver, ObservedWatch
 from deskhand.core.settings import Settings
 from deskhand.engine.intake_facts import EVERY_INBOX, InboxChange
 from deskhand.store.desk import Desk
+from deskhand.store.files import Files
 from deskhand.store.observe import location
 
 RETRY_TICKS = 30
 """Ticks between two attempts to get watches after the system had none left."""
 NONE_LEFT = frozenset({errno.ENOSPC, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+PROBE = ".deskhand-probe-"
+"""Beginning of the names of files that are made to see whether their making is heard of."""
 ROUTE = re.compile(r"[a-z0-9-]{1,40}\Z")
 
 _FOLDERS: list[type[FileSystemEvent]] = [DirCreatedEvent, DirMovedEvent, DirDeletedEvent]
@@ -90,6 +95,8 @@ class _Ear(FileSystemEventHandler):
         """Called in a thread of the library."""
         try:
             source, target = os.fsdecode(event.src_path), os.fsdecode(event.dest_path)
+            if self._owner.is_probe(source):
+                return
             if self._only is not None and self._only not in (source, target):
                 return
             if isinstance(event, DirDeletedEvent) and source == self._path:
@@ -122,6 +129,9 @@ class Watcher:
         self._observer: BaseObserver | None = None
         self._ticks_left = 0
         self._limited = False
+        self._probing = threading.Condition()
+        self._probes: dict[str, bool] = {}
+        """Path of a file that was made to be heard of -> whether it was."""
 
     @property
     def mode(self) -> str:
@@ -145,6 +155,43 @@ class Watcher:
                 self._moved.add(moved_to)
             self._elsewhere |= not alone
         self._ring()
+
+    def is_probe(self, path: str) -> bool:
+        """Whether a change at *path* is that of a probe; if so, it was heard.  Called from any thread."""
+        if PROBE not in path:
+            return False
+        with self._probing:
+            if path in self._probes:
+                self._probes[path] = True
+                self._probing.notify_all()
+        return True
+
+    def probe(self, files: Files, patience: float) -> tuple[dict[str, float | None], dict[str, str]]:
+        """Make a file in each inbox that is watched and see whether that is heard of.  Not for the deciding thread.
+
+        Inbox -> seconds it took, None when nothing was heard within *patience* seconds; and inbox -> why no file could
+        be made there.  The name is one that no intake takes, and the file is removed again.
+        """
+        heard: dict[str, float | None] = {}
+        failed: dict[str, str] = {}
+        for name, root in self._inboxes:
+            path = root / f"{PROBE}{secrets.token_hex(6)}.tmp"
+            self._probes[str(path)] = False
+            try:
+                files.create(path, b"", sync=False)
+                heard[name] = self._until_heard(str(path), patience)
+                files.unlink(path)
+            except OSError as error:
+                failed[name] = error.strerror or str(error)
+            finally:
+                del self._probes[str(path)]
+        return heard, failed
+
+    def _until_heard(self, path: str, patience: float) -> float | None:
+        start = time.monotonic()
+        with self._probing:
+            there = self._probing.wait_for(lambda: self._probes[path], patience)
+        return time.monotonic() - start if there else None
 
     def supervise(self) -> list[InboxChange]:
         """Once a tick, before the scan: watch what has to be watched; what changed in that."""

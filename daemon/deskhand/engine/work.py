@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-import signal
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Literal, assert_never
@@ -20,11 +20,12 @@ from deskhand.core import money
 from deskhand.core.clock import Clock
 from deskhand.core.event import Usage
 from deskhand.core.money import Cost
-from deskhand.core.recipe import Recipe
+from deskhand.core.recipe import Pin, Recipe
 from deskhand.core.settings import Run
 from deskhand.core.task import Task, TaskFile, commitment, manifest_sha256
 from deskhand.engine.asking import place_of
 from deskhand.engine.outcome import Finished, Handed
+from deskhand.engine.verdict import usage_of, verdict
 from deskhand.errors import DeskhandError, IntegrityError, RunError, StoreError, nameless
 from deskhand.handlers import note
 from deskhand.handlers.attempt import COST_VARIABLE, Attempt, Ended, Reason, environment
@@ -102,12 +103,15 @@ class Work:
         self._environment = {name: os.environ[name] for name in settings.environment if name in os.environ}
 
     def look(self, job: Job) -> bool:
-        """Read what the attempt is about; whether it is so small that preparing it takes less than handing it over."""
-        recipe = self._recipe(job.task)
-        path = f"{self._desk.folder(job.task.folder)}/{job.identifier}.task.json"
+        """Read what the attempt is about; whether it is so small that preparing it takes less than handing it over.
+
+        For the deciding thread, in the tick that chose the task.
+        """
+        recipe = self._recipe(job.task, self._recipes.glance)
+        path = self._task_path(job)
         if recipe.kind == "note" or os.stat(path).st_size > SMALL_TASK:
             return False
-        begun = self._begun[job.attempt_key] = _Begun(recipe, task_files.read(Path(path), job.task.task_sha256), None)
+        begun = self._begun[job.attempt_key] = _Begun(recipe, task_files.read(path, job.task.task_sha256), None)
         return begun.small
 
     def keep(self, task: Task, task_file: TaskFile, payload: Path) -> Finished | None:
@@ -126,23 +130,25 @@ class Work:
 
     def begin(self, job: Job) -> Attempt | None:
         """Verify and copy the input; the process to run, or None when there is none."""
-        pending = self._desk.folder(job.task.folder)
         begun = self._begun.get(job.attempt_key)
         if begun is None:
-            task_file = task_files.read(pending / f"{job.identifier}.task.json", job.task.task_sha256)
+            task_file = task_files.read(self._task_path(job), job.task.task_sha256)
             begun = self._begun[job.attempt_key] = _Begun(self._recipe(job.task), task_file, None)
         task_file = begun.task_file
-        payload = pending / task_file.input
+        payload = f"{self._desk.folder(job.task.folder)}/{task_file.input}"
         if begun.recipe.kind == "keep":
-            _require_input(job.task, payload, task_file.kind)
+            _require_input(job.task, Path(payload), task_file.kind)
             return None
         begun.folder = self._attempts.prepare(job.attempt_key, payload, task_file.name, job.task.input_sha256)
         return self._attempt(job, begun, begun.folder)
 
-    def _recipe(self, task: Task) -> Recipe:
+    def _task_path(self, job: Job) -> str:
+        return f"{self._desk.folder(job.task.folder)}/{job.identifier}.task.json"
+
+    def _recipe(self, task: Task, proved: Callable[[Pin], Recipe] | None = None) -> Recipe:
         if task.pin is None:
             raise IntegrityError("preparing a run", "the task has no recipe")
-        return self._recipes.get(task.pin)
+        return (proved or self._recipes.get)(task.pin)
 
     def _attempt(self, job: Job, begun: _Begun, folder: AttemptFolder) -> Attempt | None:
         recipe, task_file = begun.recipe, begun.task_file
@@ -150,7 +156,7 @@ class Work:
         limits = recipe.limits
         extra = dict(recipe.env)
         if recipe.cost is not None:
-            extra[COST_VARIABLE] = str(folder.cost)
+            extra[COST_VARIABLE] = folder.cost
         match recipe.kind:
             case "command":
                 argv = command_line(recipe, task_file, input=folder.input, output_dir=folder.out)
@@ -182,7 +188,7 @@ class Work:
         )
 
     def _python(self, recipe: Recipe, task: Task, task_file: TaskFile, folder: AttemptFolder) -> tuple[str, ...]:
-        values = write_parameters(folder.root, parameters(recipe, task_file.options.params))
+        values = write_parameters(Path(folder.root), parameters(recipe, task_file.options.params))
         pin = task.pin
         if pin is None:
             raise IntegrityError("preparing a run", "the task has no recipe")
@@ -193,13 +199,13 @@ class Work:
     def _note_request(task: Task, task_file: TaskFile, folder: AttemptFolder) -> note.NoteRequest:
         twin = task.duplicate_of
         return note.NoteRequest(
-            input=folder.input,
+            input=Path(folder.input),
             name=task_file.name,
             task_id=task_file.id,
             received=task_file.received,
             sha256=task.input_sha256,
             bytes=task_file.input_bytes,
-            output_dir=folder.out,
+            output_dir=Path(folder.out),
             warning=None if twin is None else f"The same bytes were completed before, as {twin}.",
         )
 
@@ -212,15 +218,17 @@ class Work:
         folder = begun.folder
         if folder is None or not begun.small or ended.output_bytes > SMALL_OUTPUT:
             return None
-        result, reason = _verdict(ended, begun)
-        try:
-            names = self._attempts.publish_log(folder, job.identifier, job.task.attempt, self._clock.wall())
-        except (OSError, StoreError):
-            return None
+        result, reason = verdict(ended, begun.recipe)
+        names: tuple[str, ...] = ()
+        if ended.output_bytes:
+            try:
+                names = self._attempts.publish_log(folder, job.identifier, job.task.attempt, self._clock.wall())
+            except (OSError, StoreError):
+                return None
         if not self._attempts.discard_bare(folder, job.identifier):
             return None
         del self._begun[job.attempt_key]
-        return Finished(job.task.key, job.task.attempt, result, reason, _usage(ended), names=names)
+        return Finished(job.task.key, job.task.attempt, result, reason, usage_of(ended), names=names)
 
     def finish(self, job: Job, ended: Ended | None) -> Finished:
         """Publish what an attempt left, durably; *ended* is how its process ended, if there was one.
@@ -230,7 +238,7 @@ class Work:
         """
         begun = self._begun[job.attempt_key]
         folder = begun.folder
-        result, reason = _verdict(ended, begun)
+        result, reason = verdict(ended, begun.recipe)
         read = ended is None or ended.cut in (None, "timeout")
         if begun.note is not None and read:
             request, plan = begun.note
@@ -248,7 +256,7 @@ class Work:
                 raise
             if result == "ok":
                 result, reason = "failed", f"its results cannot be kept: {_cause(error)}"
-        usage = replace(_usage(ended), cost=self._cost(begun))
+        usage = replace(usage_of(ended), cost=self._cost(begun))
         if folder is not None:
             self._attempts.discard(folder)
         del self._begun[job.attempt_key]
@@ -308,7 +316,7 @@ class Work:
         """Put the results of a completed task where its recipe wants them."""
         task = job.task
         recipe = self._recipe(task)
-        task_file = task_files.read(self._desk.folder(task.folder) / f"{job.identifier}.task.json", task.task_sha256)
+        task_file = task_files.read(self._task_path(job), task.task_sha256)
         if recipe.kind == "keep":
             payload = self._desk.folder(task.folder) / task_file.input
             results: tuple[Result, ...] = (Result(payload, task_file.original_name, task.input_sha256),)
@@ -349,48 +357,6 @@ def _cause(error: Exception) -> str:
     if isinstance(error, DeskhandError):
         return error.cause
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
-
-
-_Result = Literal["ok", "failed", "cut", "drained", "cancelled"]
-
-
-def _verdict(ended: Ended | None, begun: _Begun) -> tuple[_Result, str | None]:
-    """What the end of a process means."""
-    if ended is None or ended.ok:
-        return "ok", None
-    if ended.cut == "cancel":
-        return "cancelled", "cancelled while it ran"
-    if ended.cut == "drain":
-        return "drained", "the daemon stopped while it ran"
-    if ended.cut == "timeout":
-        return "cut", f"it took longer than {begun.recipe.timeout or 'the desk allows'} s"
-    if ended.cut == "spawner":
-        return "cut", ended.error or "its spawner died"
-    if ended.error is not None:
-        return "failed", ended.error
-    if ended.signal is not None:
-        return "cut", f"it was ended by {_signal(ended.signal)}"
-    return "failed", f"exit status {ended.exit}"
-
-
-def _signal(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
-
-
-def _usage(ended: Ended | None) -> Usage:
-    if ended is None:
-        return Usage()
-    status = ended.exit if ended.signal is None else -ended.signal
-    return Usage(
-        exit=status,
-        output_bytes=ended.output_bytes,
-        cpu_s=round(ended.cpu_s, 6),
-        memory_bytes=ended.memory_bytes,
-        duration_s=round(ended.duration_s, 6),
-    )
 
 
 def _child_problem(ended: Ended, request: note.NoteRequest) -> str | None:

@@ -7,7 +7,7 @@ copy of the input, ``out/`` where results go, ``log`` its output (only when ther
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
+from os import PathLike
 from typing import Literal
 
 from msgspec import Struct, field
@@ -34,9 +34,9 @@ class Attempt(Struct, frozen=True):
     """The program (found through `env`'s PATH unless it contains a `/`) and its arguments; no shell."""
     env: Mapping[str, str]
     """The whole environment, but for the marks that the spawner adds (see `orphans`)."""
-    cwd: Path
+    cwd: str | PathLike[str]
     """The attempt's folder, absolute."""
-    log: Path
+    log: str | PathLike[str]
     """File that is made for stdout and stderr as soon as there is output."""
     timeout: float
     """Seconds until it is told to stop."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from pathlib import Path
+from os import PathLike, fspath
 
 from deskhand.core.recipe import Parameter, Recipe
 from deskhand.core.task import TaskFile
@@ -52,12 +52,14 @@ def _problem(parameter: Parameter, value: str | None) -> str | None:
     return None
 
 
-def command_line(recipe: Recipe, task: TaskFile, *, input: Path, output_dir: Path) -> tuple[str, ...]:
+def command_line(
+    recipe: Recipe, task: TaskFile, *, input: str | PathLike[str], output_dir: str | PathLike[str]
+) -> tuple[str, ...]:
     """The program and its arguments for one attempt; *input* and *output_dir* are absolute paths in its folder.
 
     Raises ConfigError when a parameter is refused, a placeholder is unknown, or a value would become an option.
     """
-    values = {"input": str(input), "output_dir": str(output_dir), "id": task.id, "name": task.name}
+    values = {"input": fspath(input), "output_dir": fspath(output_dir), "id": task.id, "name": task.name}
     values |= {f"param.{name}": value for name, value in parameters(recipe, task.options.params).items()}
     if not recipe.argv:
         raise ConfigError(f"build the command of {recipe.id}", "argv is empty")

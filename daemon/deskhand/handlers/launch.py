@@ -78,7 +78,7 @@ def _spawn_found(order: Order, output: int) -> int:
     if "/" in program:
         return _spawn_file(program, order, output)
     problem: OSError | None = None
-    for folder in os.get_exec_path(order.env):
+    for folder in order.env.get("PATH", os.defpath).split(os.pathsep):
         path = os.path.join(folder, program)
         if not os.access(path, os.F_OK):
             continue

@@ -41,9 +41,13 @@ class Writer:
         self.waiting = b""
         """What the other side has not taken yet."""
 
+    def add(self, line: bytes) -> None:
+        """Let *line* wait for the next :meth:`flush`."""
+        self.waiting += line + b"\n"
+
     def put(self, line: bytes) -> bool:
         """Send *line* as far as the other side takes it now; False when nobody listens any more."""
-        self.waiting += line + b"\n"
+        self.add(line)
         return self.flush()
 
     def flush(self) -> bool:

@@ -31,7 +31,9 @@ def write_parameters(folder: Path, values: Mapping[str, str]) -> Path:
     return path
 
 
-def python_line(recipe: Recipe, code: Path, *, input: Path, output_dir: Path, parameters: Path) -> tuple[str, ...]:
+def python_line(
+    recipe: Recipe, code: Path, *, input: str | os.PathLike[str], output_dir: str | os.PathLike[str], parameters: Path
+) -> tuple[str, ...]:
     """The program and its arguments that call `function(input, output_dir, params)` of the file *code*; absolute paths.
 
     Raises ConfigError for a recipe without a hash of its code or with a function that is not a name.
@@ -43,4 +45,12 @@ def python_line(recipe: Recipe, code: Path, *, input: Path, output_dir: Path, pa
     if not recipe.function.isidentifier():
         raise ConfigError(f"run {recipe.id}", f"not the name of a function: {recipe.function!r}", path=code)
     interpreter = (sys.executable, "-I", "-B", "-X", "utf8", str(PROGRAM))
-    return (*interpreter, str(code), recipe.code_sha256, recipe.function, str(input), str(output_dir), str(parameters))
+    return (
+        *interpreter,
+        str(code),
+        recipe.code_sha256,
+        recipe.function,
+        os.fspath(input),
+        os.fspath(output_dir),
+        str(parameters),
+    )

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from deskhand.errors import RunError
@@ -33,6 +34,8 @@ class Spawner:
         self._link: Link | None = None
         self._reader: threading.Thread | None = None
         self._closing = False
+        self._later = False
+        """Whether orders may wait for others."""
 
     @property
     def alive(self) -> bool:
@@ -75,7 +78,22 @@ class Spawner:
             if attempt.key in self._waiting:
                 raise RunError("start an attempt", f"{attempt.key} is running already")
             self._waiting[attempt.key] = on_end
-            self._link.send({"start": order})
+            self._link.send({"start": order}, later=self._later)
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Hand over in few calls what is submitted meanwhile.  Not to be nested.
+
+        Each call wakes the spawner, which on a busy machine then runs instead of whoever called.
+        """
+        self._later = True
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._later = False
+                if self._link is not None:
+                    self._link.flush()
 
     def kill(self, key: str, reason: Reason, *, force: bool = False) -> None:
         """Stop an attempt: SIGTERM and 2 s later SIGKILL, or SIGKILL at once.  Its end is reported as usual.

@@ -20,6 +20,8 @@ from deskhand.errors import RunError
 PROGRAM = Path(__file__).with_name("spawner_main.py")
 PATIENCE = 10.0
 """Seconds the spawner gets to start, to take an order off our hands, and to end."""
+TOGETHER = 8 * 1024
+"""Bytes of messages that share a call, about six orders: the first of them begin while the next are prepared."""
 
 
 class Link:
@@ -29,6 +31,7 @@ class Link:
         self.process = process
         self._ours = ours
         self._rest = b""
+        self._unsent = b""
 
     @classmethod
     def open(cls, marks: Mapping[str, str]) -> Link:
@@ -55,13 +58,18 @@ class Link:
             raise RunError("start the spawner", "it ended or did not answer", path=PROGRAM)
         self._ours.settimeout(None)
 
-    def send(self, message: Mapping[str, Any]) -> None:
-        """Hand over a message.  A spawner that takes nothing for 10 s is killed: then every attempt ends as cut off."""
-        data = json.dumps(message).encode() + b"\n"
+    def send(self, message: Mapping[str, Any], *, later: bool = False) -> None:
+        """Hand over a message, unless *later*: then :meth:`flush` does, or the messages that it shares a call with."""
+        self._unsent += json.dumps(message).encode() + b"\n"
+        if not later or len(self._unsent) >= TOGETHER:
+            self.flush()
+
+    def flush(self) -> None:
+        """Hand over what waits.  A spawner that takes nothing for 10 s is killed, and every attempt ends as cut off."""
+        data, self._unsent = self._unsent, b""
         try:
-            sent = 0
-            while sent < len(data):
-                sent += self._ours.send(data[sent:])
+            while data:
+                data = data[self._ours.send(data) :]
         except OSError:
             self.process.kill()
 

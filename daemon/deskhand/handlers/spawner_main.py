@@ -61,6 +61,7 @@ class _Spawner:
     def serve(self) -> None:
         """Until the daemon is gone and with it everything that was started."""
         self._say(json.dumps({"ready": os.getpid()}).encode())
+        self._flush()
         while self._hearing or self._keepers or self._to_daemon.waiting:
             for fd, events in self._poll.poll(self._patience()):
                 if fd == self._from_daemon.fd:
@@ -68,6 +69,8 @@ class _Spawner:
                 elif (kept := self._kept.get(fd)) is not None:
                     self._attend(kept, fd)
             self._dismiss_old()
+            if self._to_daemon.waiting:
+                self._flush()
         if end_children(self._bell, _forget) or self._given_up:
             sys.exit(1)
 
@@ -84,8 +87,6 @@ class _Spawner:
     # -- the daemon ----------------------------------------------------------------------------------------------
 
     def _converse(self, events: int) -> None:
-        if self._to_daemon.waiting:
-            self._flush()
         if self._hearing and events & ~select.POLLOUT:
             lines = self._from_daemon.take()
             if lines is None:
@@ -103,14 +104,12 @@ class _Spawner:
                 self._tell(kept, line)
 
     def _say(self, line: bytes) -> None:
-        self._settle_daemon(self._to_daemon.put(line))
+        """For the end of this turn: who wakes the daemon for each report makes it change threads for each."""
+        self._to_daemon.add(line)
 
     def _flush(self) -> None:
-        self._settle_daemon(self._to_daemon.flush())
-
-    def _settle_daemon(self, listens: bool) -> None:
         """Never wait for the daemon; what it does not take now is sent when it can take more."""
-        if not listens:
+        if not self._to_daemon.flush():
             self._wind_up()
         wanted = (select.POLLIN if self._hearing else 0) | (select.POLLOUT if self._to_daemon.waiting else 0)
         # Without a wish the end of the socket would still be told, again and again.

@@ -22,8 +22,10 @@ from deskhand.core.record import Draft
 from deskhand.core.settings import Settings
 from deskhand.engine.assemble import Session, open_desk
 from deskhand.engine.bell import Bell
+from deskhand.engine.chores import Chores
 from deskhand.engine.clockwork import Clockwork, Reason
 from deskhand.engine.commands import Command, Commands, Reply
+from deskhand.engine.self_look import SelfLook
 from deskhand.errors import ConfigError, DeskhandError, ExitCode, HeldError, StoreError
 from deskhand.host.control import Control
 from deskhand.host.logs import configure
@@ -52,13 +54,18 @@ class Daemon:
         self._bell = bell
         self._log = log
         self._control = control
-        self._commands = Commands(session.engine)
-        self._status = StatusWriter(session, log)
         self._started = session.clock.monotonic_ns()
         settings = session.settings
         self.clockwork = Clockwork(
-            self.ring, settings.schedule, scan_interval=settings.scan_interval, clock=session.clock
+            *(self.ring, settings.schedule),
+            scan_interval=settings.scan_interval,
+            health_interval=settings.health.every,
+            clock=session.clock,
         )
+        self._looks = Chores(bell.ring, log)
+        self._health = SelfLook(session, self._looks, self.clockwork.lag)
+        self._commands = Commands(session.engine, self._health)
+        self._status = StatusWriter(session, log, self._health)
         self._rung: set[Reason] = set()
         self._stops = 0
         self._answered: list[tuple[Future[Reply], Reply | Future[Reply]]] = []
@@ -86,7 +93,9 @@ class Daemon:
             self._turn()
 
     def _turn(self) -> None:
+        begun = self._seconds()
         self._answered += self._hear()
+        self._looks.hear()
         while self._rung:
             self._by_the_clock(self._rung.pop())
         self._engine.tick()
@@ -95,6 +104,8 @@ class Daemon:
             for promise, reply in self._answered:
                 _fulfil(promise, reply)
             self._answered.clear()
+            self._looks.settle()
+        self._health.turned(self._seconds() - begun)
         self.clockwork.wake_at(self._engine.next_time())
         self._status.write(busy=self._engine.next_wake() <= 0)
 
@@ -122,6 +133,8 @@ class Daemon:
                 self._engine.scan_everything()
             case Reason.TIDY:
                 self._engine.tidy()
+            case Reason.HEALTH:
+                self._health.begin()
             case Reason.ROTATION | Reason.RETRY:
                 pass  # the tick looks at the time itself
 
@@ -153,6 +166,7 @@ class Daemon:
     def close(self, reason: str) -> None:
         """Say that the daemon ends."""
         self._commands.give_up(HeldError("waiting", "the daemon stops"))
+        self._looks.close(PATIENCE)
         ledger = self._session.parts.ledger
         fields = {"reason": reason, "unfinished": len(ledger.tasks), "running": len(self._session.parts.runs.keys())}
         self._engine.finish(Draft("daemon.stopped", fields))

@@ -82,12 +82,16 @@ class _Fanout:
 
 
 class FileSink:
-    """A file that is rotated by size: ``deskhand.log``, ``deskhand.log.1`` (newest) ... ``.<keep>``."""
+    """A file that is rotated by size and by age: ``deskhand.log``, ``deskhand.log.1`` (newest) ... ``.<keep>``."""
 
-    def __init__(self, files: Files, path: Path, settings: Logs) -> None:
+    def __init__(self, files: Files, path: Path, settings: Logs, now: Callable[[], float] = time.time) -> None:
         self._files = files
         self._path = path
         self._max = settings.max_bytes
+        self._max_age = settings.max_age
+        self._now = now
+        self._began = 0.0
+        """Time of the first line, epoch seconds."""
         self._keep = settings.keep
         self._lock = threading.Lock()
         self._descriptor: int | None = None
@@ -112,10 +116,11 @@ class FileSink:
             self._close()
 
     def _append(self, line: bytes) -> None:
-        if self._descriptor is not None and self._size + len(line) > self._max and self._size:
+        descriptor = self._descriptor if self._descriptor is not None else self._open()
+        if self._size and (self._size + len(line) > self._max or self._old()):
             self._close()
             self._rotate()
-        descriptor = self._descriptor if self._descriptor is not None else self._open()
+            descriptor = self._open()
         try:
             self._files.write_all(descriptor, line)
         except OSError:
@@ -129,7 +134,11 @@ class FileSink:
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
         self._descriptor = os.open(self._path, flags, 0o600)
         self._size = os.fstat(self._descriptor).st_size
+        self._began = _first_moment(self._path) if self._size and self._max_age is not None else self._now()
         return self._descriptor
+
+    def _old(self) -> bool:
+        return self._max_age is not None and self._now() - self._began > self._max_age
 
     def _close(self) -> None:
         if self._descriptor is not None:
@@ -161,16 +170,31 @@ class ConsoleSink:
             self._console.write(line)
 
 
+def _first_moment(path: Path) -> float:
+    """Epoch seconds of the first line; those of the last change when it says nothing."""
+    with path.open("rb") as stream:
+        line = stream.readline(VALUE_MAX)
+        try:
+            return datetime.fromisoformat(line[7:31].decode()).timestamp()
+        except ValueError:
+            return os.fstat(stream.fileno()).st_mtime
+
+
 def readable(event: Mapping[str, object], *, colour: bool) -> str:
     """One line for a person, with the time of day where the person is."""
     fields = dict(event)
-    at = datetime.fromisoformat(str(fields.pop("ts"))).astimezone()
+    at = _time_of_day(str(fields.pop("ts"))[:19])
     level = str(fields.pop("level"))
     shown = f"{_COLOURS[level]}{level:<7}\x1b[0m" if colour else f"{level:<7}"
     rest = "".join(
         f"  {name}={_short(value)}" for name, value in fields.items() if name != "event" and value is not None
     )
-    return f"{at:%H:%M:%S} {shown} {fields['event']}{rest}\n"
+    return f"{at} {shown} {fields['event']}{rest}\n"
+
+
+@lru_cache(maxsize=2)
+def _time_of_day(second: str) -> str:
+    return f"{datetime.fromisoformat(second + 'Z').astimezone():%H:%M:%S}"
 
 
 def _short(value: object) -> str:

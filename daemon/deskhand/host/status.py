@@ -10,6 +10,7 @@ from itertools import islice
 from deskhand import __version__
 from deskhand.core.checklist import Manual
 from deskhand.core.dependency import Waits
+from deskhand.core.health import Verdict
 from deskhand.core.log import Log
 from deskhand.core.names import visible
 from deskhand.core.routine import missed
@@ -18,8 +19,19 @@ from deskhand.core.task import Task
 from deskhand.core.tasks import Tasks
 from deskhand.engine.assemble import Session
 from deskhand.engine.effects import Ended
+from deskhand.engine.self_look import SelfLook
 from deskhand.errors import StoreError
-from deskhand.operations.status_note import LINES_MAX, Asked, Line, Question, Round, Stalled, StatusFacts, render
+from deskhand.operations.status_note import (
+    LINES_MAX,
+    Asked,
+    Line,
+    Question,
+    Round,
+    Stalled,
+    StatusFacts,
+    Unwell,
+    render,
+)
 from deskhand.store import task_files
 from deskhand.store.files import Files
 from deskhand.store.vault import Vault
@@ -32,8 +44,10 @@ PAUSE = 1.0
 class StatusWriter:
     """Writes ``vault/_deskhand/status.md`` for one run of the daemon."""
 
-    def __init__(self, session: Session, log: Log) -> None:
+    def __init__(self, session: Session, log: Log, look: SelfLook | None = None) -> None:
+        """*look*: the daemon's at itself, when there is one."""
         self._session = session
+        self._look = look
         self._log = log
         self._vault = Vault(Files(), session.desk)
         self._since = session.clock.wall()
@@ -67,7 +81,8 @@ class StatusWriter:
         routines = self._session.engine.routines
         window = routines.maintenance.at(self._session.clock.wall())
         stalled = tuple(self._session.parts.intake.stalled())
-        return self._session.audit.head.seq, stalled, routines.problems, window
+        bad = () if self._look is None else self._look.bad
+        return self._session.audit.head.seq, stalled, routines.problems, window, bad
 
     def _facts(self, *, stopped: bool) -> StatusFacts:
         engine, parts = self._session.engine, self._session.parts
@@ -102,6 +117,15 @@ class StatusWriter:
                 if isinstance(step.what, Manual)
             ),
             rounds=tuple(self._rounds()),
+            health=tuple(
+                Unwell(check.name, check.verdict, check.sentence)
+                for check in (() if self._look is None or stopped else self._look.checks)
+                if check.verdict is not Verdict.OK
+            ),
+            incidents=tuple(
+                Line(id=each.id, name=each.title, at=each.opened, recipe=each.severity)
+                for each in parts.ledger.book.condition.incidents.values()
+            ),
         )
 
     def _maintenance(self) -> str | None:

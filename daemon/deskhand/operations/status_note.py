@@ -91,6 +91,15 @@ class Round:
 
 
 @dataclass(frozen=True, slots=True)
+class Unwell:
+    """A check of the daemon's look at itself that is not ok."""
+
+    check: str
+    verdict: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class StatusFacts:
     """Everything the status note says."""
 
@@ -116,6 +125,9 @@ class StatusFacts:
     questions: tuple[Question, ...] = ()
     rounds: tuple[Round, ...] = ()
     """Sorted by name."""
+    health: tuple[Unwell, ...] = ()
+    incidents: tuple[Line, ...] = ()
+    """Open ones; `recipe` holds the severity."""
 
 
 def render(facts: StatusFacts, zone: tzinfo = UTC) -> str:
@@ -123,6 +135,8 @@ def render(facts: StatusFacts, zone: tzinfo = UTC) -> str:
     blocks = [
         _heading(facts, zone),
         _section("Does not work right now", [f"- {escape(text)}" for text in facts.problems]),
+        _section("Open incidents", [_incident(each, zone) for each in facts.incidents]),
+        _section("Not as it should be", [_unwell(each) for each in facts.health]),
         _section("Waits for you", [_asked(task, zone) for task in facts.waiting]),
         _section("Asked by checklists", [_question(each, zone) for each in facts.questions]),
         _section("Needs a hand", [_line(task, zone) for task in facts.parked]),
@@ -194,6 +208,15 @@ def _line(task: Line, zone: tzinfo) -> str:
     parts = [f"**{escape(task.name)}**", escape(task.recipe), _time(task.at, zone), f"`{_code(task.id)}`"]
     reason = f": {escape(task.reason)}" if task.reason else ""
     return f"- {_joined(part for part in parts if part)}{reason}"
+
+
+def _incident(each: Line, zone: tzinfo) -> str:
+    note = f"[[{_code(each.id)}]]"
+    return f"- **{escape(each.recipe)}** {escape(each.name)} · {note}, open since {_time(each.at, zone)}"
+
+
+def _unwell(each: Unwell) -> str:
+    return f"- **{escape(each.check)}** {escape(each.verdict)}: {escape(each.text)}"
 
 
 def _stalled(drop: Stalled, zone: tzinfo) -> str:

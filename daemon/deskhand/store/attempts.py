@@ -18,7 +18,7 @@ from deskhand.core.task import InputFile, manifest_sha256
 from deskhand.errors import IntegrityError, StoreError
 from deskhand.store.desk import Desk
 from deskhand.store.drop_file import plain_name
-from deskhand.store.files import Files
+from deskhand.store.files import Files, StrPath
 from deskhand.store.task_files import BLOCK, GONE_OR_SWAPPED
 from deskhand.store.tree import DEPTH_MAX
 
@@ -31,18 +31,22 @@ _STUBBORN = (OSError, RecursionError)
 
 
 class AttemptFolder:
-    """Where one attempt works.  *root* is its folder, *input* the copy in it, under its original name."""
+    """Where one attempt works; absolute paths as text: making objects of them took as long as copying a small file."""
 
-    __slots__ = ("cost", "input", "log", "out", "root")
+    __slots__ = ("cost", "holder", "input", "log", "name", "out", "root")
 
-    def __init__(self, root: Path, input: Path) -> None:
+    def __init__(self, root: str, name: str) -> None:
         self.root = root
-        self.input = input
-        self.out = root / "out"
+        self.name = name
+        self.holder = f"{root}/in"
+        """The folder of the input alone."""
+        self.input = f"{root}/in/{name}"
+        """The copy of the input, under its original name as far as that is safe."""
+        self.out = f"{root}/out"
         """Results."""
-        self.log = root / "log"
+        self.log = f"{root}/log"
         """Output of the handler; there only when it said something."""
-        self.cost = root / "cost.json"
+        self.cost = f"{root}/cost.json"
         """What the handler says its run cost; there only when it does."""
 
 
@@ -53,44 +57,43 @@ class Attempts:
         self._files = files
         self._desk = desk
 
-    def prepare(self, key: str, payload: Path, name: str, sha256: str) -> AttemptFolder:
+    def prepare(self, key: str, payload: StrPath, name: str, sha256: str) -> AttemptFolder:
         """Copy *payload* for attempt *key*.  IntegrityError when its bytes are not those with *sha256*."""
-        root = self._desk.work / key
-        folder = AttemptFolder(root, root / "in" / safe_name(name))
-        self._new_root(root)
-        self._files.new_folder(folder.input.parent)
+        folder = AttemptFolder(f"{self._desk.work}/{key}", safe_name(name))
+        self._new_root(folder.root)
+        self._files.new_folder(folder.holder)
         self._files.new_folder(folder.out)
         found = self._copy(payload, folder.input)
         if manifest_sha256(found) != sha256:
-            self._files.remove_tree(root)
+            self._files.remove_tree(folder.root)
             raise IntegrityError("preparing a run", "the input is not what was recorded", path=payload)
         return folder
 
-    def _new_root(self, root: Path) -> None:
+    def _new_root(self, root: str) -> None:
         try:
             self._files.new_folder(root)
             return
         except FileExistsError:  # left by a daemon that died
             self._remove(root)
         except FileNotFoundError:  # somebody tidied up
-            self._files.make_folder(root.parent)
+            self._files.make_folder(self._desk.work)
         self._files.new_folder(root)
 
-    def _copy(self, source: Path, target: Path) -> tuple[InputFile, ...]:
-        if not source.is_dir() or source.is_symlink():
+    def _copy(self, source: StrPath, target: str) -> tuple[InputFile, ...]:
+        if not os.path.isdir(source) or os.path.islink(source):
             return (InputFile("", *self._copy_file(source, target)),)
         self._files.make_folder(target)
         entries = []
         for folder, subfolders, names in os.walk(source):
             relative = Path(folder).relative_to(source)
             for name in subfolders:
-                self._files.make_folder(target / relative / name)
+                self._files.make_folder(Path(target, relative, name))
             for name in names:
-                sha256, size = self._copy_file(Path(folder, name), target / relative / name)
+                sha256, size = self._copy_file(Path(folder, name), Path(target, relative, name))
                 entries.append(InputFile(plain_name((relative / name).as_posix()), sha256, size))
         return tuple(entries)
 
-    def _copy_file(self, source: Path, target: Path) -> tuple[str, int]:
+    def _copy_file(self, source: StrPath, target: StrPath) -> tuple[str, int]:
         """Hash and size of what was copied."""
         digest = hashlib.sha256()
         try:
@@ -145,9 +148,9 @@ class Attempts:
         target = pending / f"{identifier}.out"
         if not os.path.lexists(folder.out):
             return (target.name,) if target.exists() else ()  # an earlier call came that far, or they were removed
-        _require_plain(folder.out)
+        _require_plain(Path(folder.out))
         self._files.remove_tree(target)
-        if not any(folder.out.iterdir()):
+        if not os.listdir(folder.out):
             return ()
         self._files.fsync_tree(folder.out)
         self._files.rename(folder.out, target)
@@ -188,7 +191,7 @@ class Attempts:
         if os.path.lexists(f"{self._desk.folder('pending')}/{identifier}.out"):
             return False
         try:
-            self._files.remove_known(folder.input.parent, (folder.input.name,))
+            self._files.remove_known(folder.holder, (folder.name,))
             self._files.remove_known(folder.out)
             self._files.remove_known(folder.root)
         except OSError:
@@ -213,8 +216,8 @@ class Attempts:
                 problems.append(f"{entry}: {error}")
         return tuple(problems)
 
-    def _remove(self, path: Path) -> None:
-        if path.is_dir() and not path.is_symlink():
+    def _remove(self, path: StrPath) -> None:
+        if os.path.isdir(path) and not os.path.islink(path):
             self._files.remove_tree(path)
         else:
             self._files.unlink(path)

@@ -185,6 +185,9 @@ def _check_to_head(segment: Segment, walk: _Walk, head: Head) -> None:
 
 def _check_newest(segments: tuple[Segment, ...], link: Link, head: Head | None, no_head: str | None) -> Found:
     segment = segments[-1]
+    if segment.packed:
+        hint = f"unpack it: gunzip {segment.path.name}"
+        raise IntegrityError(OPERATION, "the newest file is packed, and it is written on", path=segment.path, hint=hint)
     if segment.start != link:
         _refuse(segment.path, 1, "it does not continue the file before")
     walk, known = _Walk(link), 0

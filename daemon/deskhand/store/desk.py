@@ -84,6 +84,16 @@ class Desk:
         return self.queue / ".work"
 
     @cached_property
+    def removing(self) -> Path:
+        """`queue/.removing/<id>/`: empty folders that say which finished tasks' files are just being removed."""
+        return self.queue / ".removing"
+
+    @cached_property
+    def backups(self) -> Path:
+        """`backups/`."""
+        return self.root / "backups"
+
+    @cached_property
     def lock(self) -> Path:
         """The daemon's lock file."""
         return self.queue / ".lock"

@@ -2,6 +2,8 @@
 
 A segment is a day's file, ``audit_YYYY-MM-DD.jsonl`` (UTC); when that has become long, or the date comes back,
 ``audit_YYYY-MM-DD_2.jsonl`` and so on.  Order is that of the sequence numbers in the first lines, never of the names.
+An old one may be packed (``audit_YYYY-MM-DD.jsonl.gz``); name, size and lines are those of its content all the same,
+and while both stand there the plain one counts.
 Read only: nothing here changes the disk, and nothing here judges more than a first line.
 """
 
@@ -19,6 +21,8 @@ from typing import BinaryIO
 
 from deskhand.core.chain import Link, claim
 from deskhand.core.record import MAX_LINE, Record, decode, timestamp
+from deskhand.errors import IntegrityError
+from deskhand.store import packed
 
 SEGMENT_NAME = re.compile(r"audit_(\d{4}-\d\d-\d\d)(?:_([1-9]\d*))?\.jsonl\Z")
 SNAPSHOT_NAME = re.compile(r"snapshot_([1-9]\d*)\.json\Z")
@@ -32,8 +36,9 @@ class Segment:
     """One file of the log, as its first line and its size describe it."""
 
     path: Path
+    """The file that stands there, plain or packed."""
     size: int
-    """Bytes."""
+    """Bytes of its content."""
     first_seq: int
     prev: str
     """Hash of the line before its first one."""
@@ -41,9 +46,14 @@ class Segment:
     """The first line; None when it continues the chain but cannot be read as a record."""
 
     @property
+    def packed(self) -> bool:
+        """Whether it is packed."""
+        return self.path.suffix == packed.SUFFIX
+
+    @property
     def name(self) -> str:
-        """The file's name."""
-        return self.path.name
+        """The name of the plain file, whether that is packed or not."""
+        return self.path.stem if self.packed else self.path.name
 
     @property
     def start(self) -> Link:
@@ -81,36 +91,59 @@ def free_name(folder: Path, now: float) -> str:
     day, part = day_of(now), 1
     while True:
         name = f"audit_{day}.jsonl" if part == 1 else f"audit_{day}_{part}.jsonl"
-        if not os.path.lexists(folder / name):
+        if not os.path.lexists(folder / name) and not os.path.lexists(packed_path(folder / name)):
             return name
         part += 1
 
 
+def packed_path(plain: Path) -> Path:
+    """Where the segment at *plain* stands when it is packed."""
+    return plain.with_name(plain.name + packed.SUFFIX)
+
+
 def names(folder: Path) -> list[str]:
-    """Names of all segments in *folder*, sorted; empty when there is no such folder."""
+    """Names of all segments in *folder*, packed ones included, sorted; empty when there is no such folder."""
+    return sorted(_standing(folder))
+
+
+def _standing(folder: Path) -> dict[str, Path]:
+    """Name of each segment -> the file that counts."""
+    found: dict[str, Path] = {}
     try:
-        return sorted(name for name in os.listdir(folder) if SEGMENT_NAME.match(name))
+        there = os.listdir(folder)
     except FileNotFoundError:
-        return []
+        return found
+    for file in there:
+        name = file.removesuffix(packed.SUFFIX)
+        if SEGMENT_NAME.match(name) and (name == file or name not in found):
+            found[name] = folder / file
+    return found
 
 
 def scan(folder: Path) -> Listing:
     """Read the first line of every segment in *folder*.  OSError when a file cannot be read."""
     good: list[Segment] = []
     damaged: list[tuple[Path, str]] = []
-    for name in names(folder):
-        found = _describe(folder / name)
+    for _, path in sorted(_standing(folder).items()):
+        found = _describe(path)
         if isinstance(found, Segment):
             good.append(found)
         else:
-            damaged.append((folder / name, found))
+            damaged.append((path, found))
     return Listing(tuple(sorted(good, key=lambda segment: (segment.first_seq, segment.name))), tuple(damaged))
 
 
 def _describe(path: Path) -> Segment | str:
-    with open_raw(path) as stream:
-        line = stream.readline(MAX_LINE)
-        size = os.fstat(stream.fileno()).st_size
+    try:
+        with open_raw(path, MAX_LINE) as stream:
+            line = stream.readline(MAX_LINE)
+            size = _size(path, stream)
+    except FileNotFoundError:
+        if path.suffix == packed.SUFFIX or not packed_path(path).exists():
+            raise
+        return _describe(packed_path(path))
+    except IntegrityError as error:
+        return error.cause
     says = claim(line)
     if says is None or not line.endswith(b"\n"):
         return "its first line is no line of the log" if line else "the file is empty"
@@ -121,10 +154,33 @@ def _describe(path: Path) -> Segment | str:
     return Segment(path, size, says.seq, says.prev, opening)
 
 
-def open_raw(path: Path) -> BinaryIO:
-    """Open a file of the log for reading; a symbolic link or a pipe in its place is refused (OSError)."""
+def _size(path: Path, stream: BinaryIO) -> int:
+    if path.suffix != packed.SUFFIX:
+        return os.fstat(stream.fileno()).st_size
+    with _open(path, 0) as raw:
+        return packed.content_size(raw)
+
+
+def _open(path: Path, buffering: int) -> BinaryIO:
     flags = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-    return open(path, "rb", buffering=_BUFFER, opener=lambda name, _: os.open(name, flags | getattr(os, "O_BINARY", 0)))
+    flags |= getattr(os, "O_BINARY", 0)
+    return open(path, "rb", buffering=buffering, opener=lambda name, _: os.open(name, flags))
+
+
+def open_raw(path: Path, buffer: int = _BUFFER) -> BinaryIO:
+    """Open a file of the log for reading its lines; a symbolic link or a pipe in its place is refused (OSError).
+
+    A plain one that was packed since it was listed is found packed.  Reading a packed one raises IntegrityError when
+    it is damaged.
+    """
+    if path.suffix != packed.SUFFIX:
+        try:
+            return _open(path, buffer)
+        except FileNotFoundError:
+            path = packed_path(path)
+            if not path.exists():
+                raise
+    return packed.unpack(_open(path, 0), path, buffer)
 
 
 def batches(path: Path, start: int = 0, end: int | None = None) -> Iterator[list[bytes]]:

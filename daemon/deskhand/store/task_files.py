@@ -16,6 +16,7 @@ from deskhand.core.task import InputFile, TaskFile
 from deskhand.errors import IntegrityError
 from deskhand.store.accept import take_in
 from deskhand.store.desk import Desk
+from deskhand.store.files import StrPath
 
 BLOCK = 1 << 20
 READ_AT_ONCE = 16 * 1024
@@ -24,7 +25,7 @@ GONE_OR_SWAPPED = frozenset({errno.ENOENT, errno.ELOOP, errno.ENOTDIR, errno.EIS
 """What opening an input says when it is not there, or something else stands in its place."""
 
 
-def read(path: Path, sha256: str) -> TaskFile:
+def read(path: StrPath, sha256: str) -> TaskFile:
     """The task file at *path*; IntegrityError when it is gone or its bytes are not those on record, else OSError."""
     try:
         data = _bytes(path)
@@ -43,7 +44,7 @@ def read(path: Path, sha256: str) -> TaskFile:
         raise IntegrityError("reading a task", str(error), path=path) from error
 
 
-def _bytes(path: Path) -> bytes:
+def _bytes(path: StrPath) -> bytes:
     """All of a file, with three calls to the system if it is small."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:

@@ -31,6 +31,10 @@ class Vault:
         """Make the status note say *text*; False when it already did.  StoreError when the disk refuses."""
         return self._write(self.status, text)
 
+    def write_dashboard(self, name: str, text: str) -> bool:
+        """Make `vault/_deskhand/<name>.md` say *text*; False when it already did.  StoreError when the disk refuses."""
+        return self._write(self._folder / f"{name}.md", text)
+
     def _write(self, path: Path, text: str) -> bool:
         data = text.encode("utf-8", "backslashreplace")
         try:
@@ -39,7 +43,7 @@ class Vault:
             self._files.make_folder(self._folder, mode=0o755)
             self._files.write_atomic(path, data, mode=0o644, sync=False)
         except OSError as error:
-            raise StoreError("writing the status note", error.strerror or str(error), path=path) from error
+            raise StoreError(f"writing {path.name}", error.strerror or str(error), path=path) from error
         return True
 
 
