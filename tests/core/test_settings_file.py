@@ -251,7 +251,7 @@ def test_any_name_is_set_exactly_or_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "key", [key for key, _, _ in settings_file.leaves(Settings()) if not key.startswith("inboxes")]
+    "key", [key for key, _, _ in settings_file.leaves(Settings()) if not key.startswith(("inboxes", "maintenance"))]
 )
 def test_every_key_can_be_set_in_the_starter_file(key: str) -> None:
     item = {item.key: item for item in settings_file.read(b"").effective}[key]
@@ -289,3 +289,20 @@ def test_every_setting_has_a_docstring() -> None:
     for cls in classes:
         names = getattr(settings_module, cls).__struct_fields__
         assert [name for name in names if name not in sections and not docs.get((cls, name))] == []
+
+
+def test_maintenance_windows_are_read_and_judged() -> None:
+    found = read("maintenance:\n  - {name: weekly, cron: 0 2 * * 0, length: 2h}\n")
+    assert [(window.name, window.length, window.mutes_from) for window in found.maintenance] == [
+        ("weekly", 7200.0, "P2")
+    ]
+    assert wrong("maintenance:\n  - {name: W!, cron: daily, length: 8d}\n  - {name: w}\n") == [
+        "deskhand.yaml:2:37: maintenance[0].length: must be at most 7d",
+        "deskhand.yaml:3:5: maintenance[1].cron: is required",
+        "deskhand.yaml:3:5: maintenance[1].length: is required",
+    ]
+    form = "must be five cron fields: minute, hour, day, month, weekday, as in '15 0 * * *'"
+    assert wrong("maintenance:\n  - {name: W!, cron: daily, length: 8h}\n") == [
+        "deskhand.yaml:2:12: maintenance[0].name: must be 1 to 40 characters of a-z, 0-9 and '-'",
+        f"deskhand.yaml:2:22: maintenance[0].cron: {form}",
+    ]

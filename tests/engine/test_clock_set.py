@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from pathlib import Path
 
@@ -29,6 +30,7 @@ PERSON = Actor(kind="person", via="command")
 def root(tmp_path: Path) -> Path:
     """A fresh desk."""
     init(tmp_path / "desk")
+    shutil.rmtree(tmp_path / "desk/vault/checklists")  # nothing else is due
     return tmp_path / "desk"
 
 

@@ -15,7 +15,8 @@ import pytest
 
 from deskhand.core.settings import Schedule
 from deskhand.engine.clock import SystemClock
-from deskhand.engine.clockwork import FAR, Clockwork, CronTimes, Every, Reason, StepWatch, explain
+from deskhand.engine.clockwork import FAR, Clockwork, CronTimes, Every, Reason, StepWatch
+from deskhand.engine.cron import explain
 from deskhand.errors import ConfigError
 from deskhand.testing.clock import FakeClock
 

@@ -16,7 +16,7 @@ import pytest
 HOMES: dict[str, tuple[str, ...]] = {
     "watchdog": ("engine.watcher",),
     "apscheduler": ("engine.clockwork",),
-    "cronsim": ("engine.clockwork",),
+    "cronsim": ("engine.cron",),
     "yaml": ("core.strict_yaml",),
     "structlog": ("host.logs",),
     "filelock": ("store.lock",),

@@ -126,7 +126,12 @@ def payloads_are_whole(desk: Desk, tasks: Mapping[str, Task]) -> None:
 def runs_were_recorded(records: list[Record], runs: Mapping[str, int]) -> None:
     """I3: nothing ran more often than it was started."""
     started = Counter(record.fields["task"] for record in records if record.type == "task.started")
+    begun = [record for record in records if record.type == "checklist.step" and record.fields["state"] == "started"]
+    steps = Counter(f"checklist.{record.fields['run_id']}".rsplit("-", 1)[0] for record in begun)
     for key, count in runs.items():
+        if key.startswith("checklist."):  # the shipped ones try a program once more
+            assert count <= 2 * steps[key], f"{key} ran {count} times and was started {steps[key]} times"
+            continue
         assert count <= started[key], f"{key} ran {count} times and was started {started[key]} times"
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from deskhand.cli import show
+from deskhand.cli.checklist_facts import listed
 from deskhand.cli.frame import Frame
 from deskhand.cli.questions import as_data as question_data
 from deskhand.cli.questions import waiting
@@ -40,6 +41,7 @@ def gather(frame: Frame) -> dict[str, Any]:
     daemon = _daemon(frame.desk, view)
     held_up, undelivered = _newest(view, HELD_UP), _newest(view, (State.COMPLETED,))
     free = shutil.disk_usage(frame.desk.queue if frame.desk.queue.exists() else frame.desk.root).free
+    checklists = listed(frame, view)
     bad = sorted(view.ended_since(now - DAY, BAD), key=_since, reverse=True)
     return {
         "desk": show.path(frame.desk.root),
@@ -57,9 +59,38 @@ def gather(frame: Frame) -> dict[str, Any]:
         "undelivered": [task_data(view, task) for task in undelivered],
         "failed_24h": [task_data(view, task) for task in bad],
         "stalled": daemon.pop("stalled"),
+        "checklists": checklists,
+        "maintenance": _maintenance(frame, now),
         "disk_free_bytes": free,
-        "problems": _problems(daemon, free, view),
+        "problems": [*_problems(daemon, free, view), *_about_checklists(checklists)],
     }
+
+
+def _maintenance(frame: Frame, now: float) -> dict[str, Any] | None:
+    """The maintenance window that is open, with its end; None when there is none."""
+    if not frame.settings.maintenance:
+        return None
+    from deskhand.engine.maintenance import Maintenance
+    from deskhand.engine.zone import desk_zone
+
+    found = Maintenance(frame.settings.maintenance, desk_zone(frame.settings, os.environ)).at(now)
+    return None if found is None else {"name": found.name, "reason": found.reason, "until": found.until}
+
+
+def _about_checklists(checklists: list[dict[str, Any]]) -> list[str]:
+    found = []
+    for each in checklists:
+        name = each["name"]
+        if each["problems"]:
+            found.append(f"checklist {name} cannot be used: {each['problems'][0]}")
+        elif each["blessed"] != "yes":
+            what = "is not blessed" if each["blessed"] == "no" else "was changed since it was blessed"
+            found.append(f"checklist {name} {what}: read it, then deskhand checklist bless {name}")
+        if each["missed"] is not None:
+            found.append(f"checklist {name} was missed: deskhand checklist history {name}")
+        elif each["last"] is not None and each["last"]["state"] not in ("ok", "warn") and not each["open"]:
+            found.append(f"checklist {name} came out as {each['last']['state']}: deskhand checklist history {name}")
+    return found
 
 
 def _newest(view: View, states: tuple[State, ...]) -> list[Task]:

@@ -22,11 +22,15 @@ def lines(facts: dict[str, Any], now: float) -> Iterator[str]:
     yield f"{click.style('daemon:', bold=True)}  {_daemon(facts, now)}"
     yield f"{click.style('tasks:', bold=True)}   {_tasks(facts)}"
     yield f"{click.style('disk:', bold=True)}    {show.size(facts['disk_free_bytes'])} free"
+    if facts["maintenance"] is not None:
+        window = facts["maintenance"]
+        yield f"{click.style('window:', bold=True)}  {show.text(window['reason'])}, over {ago(window['until'], now)}"
     yield f"{click.style('health:', bold=True)}  {_health(facts['health'], now)}"
     for problem in facts["problems"]:
         yield f"{click.style('problem:', fg='red', bold=True)} {show.text(problem)}"
     yield from _listed("open incidents", facts["incidents"], _incident, now)
     yield from _listed("waits for you", facts["waiting"], _question, now)
+    yield from _listed("asked by checklists", _asked(facts["checklists"]), lambda line, _: [line], now)
     yield from _listed("held up", facts["held_up"], _task, now)
     yield from _listed("not delivered yet", facts["undelivered"], _task, now)
     yield from _listed("failed in the last 24 h", facts["failed_24h"], _task, now)
@@ -79,6 +83,17 @@ def _listed(title: str, entries: list[Any], block: Any, now: float) -> Iterator[
         yield from block(entry, now)
     if len(entries) > LISTED:
         yield f"  and {len(entries) - LISTED} more"
+
+
+def _asked(checklists: list[dict[str, Any]]) -> list[str]:
+    """Steps that wait for somebody."""
+    return [
+        f"  {each['name']}/{step}   " + show.text(one["reason"] or f"deskhand checklist sign {each['name']}/{step}")
+        for each in checklists
+        for run in each["open"]
+        for step, one in run["steps"].items()
+        if one["state"] == "waiting"
+    ]
 
 
 def _question(entry: dict[str, Any], now: float) -> list[str]:

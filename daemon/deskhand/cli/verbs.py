@@ -40,6 +40,13 @@ RECIPE: Mapping[str, Entry] = {
     "list": Entry("List the recipes and whether they may run.", module="recipe_list"),
     "show": Entry("Show a recipe as it was blessed.", module="recipe_show"),
 }
+CHECKLIST: Mapping[str, Entry] = {
+    "list": Entry("List the checklists, when they run next, and what waits for people.", module="checklist_list"),
+    "run": Entry("Go through a checklist now.", module="checklist_run"),
+    "sign": Entry("Answer yes to a question of a checklist that is open.", module="checklist_sign"),
+    "history": Entry("Show how checklists went.", module="checklist_history"),
+    "bless": Entry("Let a checklist be scheduled and its programs run.", module="checklist_bless"),
+}
 AUDIT: Mapping[str, Entry] = {
     "verify": Entry("Verify the audit log and name everything that is wrong.", module="audit_verify"),
     "show": Entry("Show records of the audit log.", module="audit_show"),
@@ -87,6 +94,7 @@ ROOT: Mapping[str, Entry] = {
     "metrics": Entry("Show how well the desk works.", OPERATE, "metrics"),
     "cost": Entry("Show what runs cost.", OPERATE, "cost", COST),
     "report": Entry("Write a report about the desk.", OPERATE, "report"),
+    "checklist": Entry("Go through checklists, sign them, and see how they went.", OPERATE, verbs=CHECKLIST),
     "cleanup": Entry("Remove what is no longer needed, and pack old days of the log.", OPERATE, "cleanup"),
     "audit": Entry("Verify and read the audit log.", TRUST, verbs=AUDIT),
     "init": Entry("Make a desk.", SET_UP, "init"),

@@ -79,6 +79,16 @@ TYPES: Mapping[str, frozenset[str]] = MappingProxyType(
         # recipes
         "recipe.adopted": frozenset({"recipe", "actor", "purpose"}),
         "recipe.blessed": frozenset({"recipe", "actor", "purpose", "reason", "previous"}),
+        # what is done by the clock, and checklists
+        "schedule.handled": frozenset({"schedule", "occurrence", "result", "late_s", "reason", "passed"}),
+        "checklist.adopted": frozenset({"checklists", "actor"}),
+        "checklist.blessed": frozenset({"checklist", "sha256", "actor", "reason"}),
+        "checklist.started": frozenset({"checklist", "run_id", "sha256", "note", "occurrence", "actor"}),
+        "checklist.step": frozenset(
+            {"checklist", "run_id", "step", "state", "reason", "attempts", "exit", "output_bytes", "duration_s"}
+        ),
+        "checklist.signed": frozenset({"checklist", "run_id", "step", "actor", "answer", "reason"}),
+        "checklist.finished": frozenset({"checklist", "run_id", "state", "steps", "note_sha256", "occurrence"}),
         # tasks
         "task.received": _task(
             *("task_sha256", "input_sha256", "input_bytes", "input_files", "name_commit", "params_commit", "source"),

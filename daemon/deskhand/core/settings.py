@@ -229,6 +229,30 @@ class CostLimits(Struct, frozen=True, forbid_unknown_fields=True):
         return {recipe: float(amount) for recipe, _, amount in (entry.partition("=") for entry in self.per_recipe)}
 
 
+class Schedules(Struct, frozen=True, forbid_unknown_fields=True):
+    """When scheduled work (checklists, backups) is done."""
+
+    zone: str = ""
+    """Time zone of schedules that name none, such as Europe/Berlin; empty = the machine's."""
+    holidays: str = "vault/holidays.yaml"
+    """File with the days on which schedules with `holidays: skip` do not run; relative to the desk."""
+
+
+class Window(Struct, frozen=True, forbid_unknown_fields=True):
+    """A maintenance window: what runs may finish, drops are taken in, and nothing is started until it is over."""
+
+    name: str
+    """Short name, `a-z0-9-`."""
+    cron: str
+    """Cron times at which it begins, in the zone of `schedules.zone`."""
+    length: Annotated[float, Meta(gt=0, le=7 * 86400.0, extra={"unit": "seconds"})]
+    """Seconds until it is over, at most 7d."""
+    reason: str = "maintenance"
+    """Why; shown in `status` and the status note."""
+    mutes_from: Literal["P0", "P1", "P2", "P3", "none"] = "P2"
+    """Highest severity that raises no alert while it lasts (P0 is critical); lower ones raise none either."""
+
+
 class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     """Everything in `deskhand.yaml`."""
 
@@ -250,6 +274,9 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     backup: Backup = field(default_factory=Backup)
     cost: CostLimits = field(default_factory=CostLimits)
     """What runs may cost."""
+    schedules: Schedules = field(default_factory=Schedules)
+    maintenance: tuple[Window, ...] = ()
+    """Maintenance windows; each has the keys `name`, `cron`, `length`, `reason` and `mutes_from`."""
     health: Health = field(default_factory=Health)
     keep_flat: Seconds = 7 * 86400.0
     """Seconds that finished tasks stay directly in `completed/`."""

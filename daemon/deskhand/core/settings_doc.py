@@ -17,6 +17,9 @@ from deskhand.core.settings import Settings
 from deskhand.core.settings_file import VARIABLES, quoted, show
 from deskhand.core.shape import optional, struct_type, unwrap
 
+LISTS = ("inboxes", "maintenance")
+"""Settings that are lists of structs."""
+
 Docs = dict[tuple[str, str], str]
 """(class, field) -> its docstring; the class's own has an empty field."""
 
@@ -50,8 +53,8 @@ def document(source: str) -> str:
     for field in struct_type(Settings).fields:
         name, cls = field.name, _struct_in(field.type)
         if cls is not None:
-            title = f"`{name}` (a list)" if name == "inboxes" else f"`{name}`"
-            parts.append(_table(title, "" if name == "inboxes" else f"{name}.", cls, docs))
+            title = f"`{name}` (a list)" if name in LISTS else f"`{name}`"
+            parts.append(_table(title, "" if name in LISTS else f"{name}.", cls, docs))
             parts += [
                 _table(f"`{name}.{inner.name}` (a list)", f"{name}.{inner.name}.", item, docs)
                 for inner in struct_type(cls).fields
@@ -70,7 +73,7 @@ def starter(source: str) -> str:
         cls = _struct_in(field.type)
         if field.name == "schema":
             continue
-        if cls is None:
+        if cls is None or (field.name in LISTS and not getattr(Settings(), field.name)):
             lines += [*_comment(docs["Settings", field.name], ""), f"# {field.name}: {_default(field)}", ""]
         elif field.name == "inboxes":
             lines += [*_comment(docs["Settings", "inboxes"], ""), *_inboxes(cls, docs), ""]

@@ -57,6 +57,8 @@ def field_type(key: str) -> inspect.Type:
     """The type of a single setting; ValueError for sections, lists of inboxes and what does not exist."""
     if key.startswith("inboxes"):
         raise ValueError("inboxes is a list of folders; edit it in deskhand.yaml")
+    if key.startswith("maintenance"):
+        raise ValueError("maintenance is a list of windows; edit it in deskhand.yaml")
     names = [name for name, _, _ in settings_file.leaves(Settings())]
     cls: type[Struct] = Settings
     *sections, last = key.split(".")

@@ -14,6 +14,7 @@ from typing import Any
 from msgspec import Struct, convert, to_builtins
 
 from deskhand.core import strict_yaml as y
+from deskhand.core.cron_form import cron_problem
 from deskhand.core.retention import parse_within
 from deskhand.core.settings import Backup, Settings, Target
 from deskhand.core.shape import MISSING, Shaper, struct_type, suggest, unwrap
@@ -35,8 +36,6 @@ _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?\Z")
 _RESERVED_INBOXES = frozenset({"drop", "retry"})
 _OURS = frozenset({"queue", "audit_logs", "logs", "backups"})
 _OURS_IN_VAULT = frozenset({("vault", "_deskhand"), ("vault", "recipes")})
-_CRON_STEP = re.compile(r"[0-9A-Za-z*,/#?-]+\Z", re.ASCII)
-_EVERY_HOUR = re.compile(r"\*(?:/1)?\Z")
 
 
 class Effective(Struct, frozen=True):
@@ -167,19 +166,30 @@ def _check(root: y.Node, found: Mapping[str, Any], shaper: Shaper) -> None:
         wrong("inboxes", "must name at least one folder")
     if "name" in found and not 0 < len(found["name"].strip()) <= 80:
         wrong("name", "must have 1 to 80 characters")
+    for path, message in _time_problems(found):
+        wrong(path, message)
+
+
+def _time_problems(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """(path, message) of what is wrong with times."""
+    for index, window in enumerate(found.get("maintenance", ())):
+        if _NAME.match(window.name) is None:
+            yield f"maintenance[{index}].name", "must be 1 to 40 characters of a-z, 0-9 and '-'"
+        if (message := cron_problem(window.cron)) is not None:
+            yield f"maintenance[{index}].cron", message
     schedule = found.get("schedule")
     for key in () if schedule is None else ("heartbeat", "rotation", "tidy"):
-        message = _cron_problem(getattr(schedule, key), hourly=key == "heartbeat")
+        message = cron_problem(getattr(schedule, key), hourly=key == "heartbeat")
         if message is not None:
-            wrong(f"schedule.{key}", message)
+            yield f"schedule.{key}", message
     for key, message in _backup_problems(found.get("backup", Backup())):
-        wrong(f"backup.{key}", message)
+        yield f"backup.{key}", message
 
 
 def _backup_problems(backup: Backup) -> Iterator[tuple[str, str]]:
     for key in ("daily", "full", "drill"):
         times = getattr(backup, key)
-        if times is not None and (message := _cron_problem(times, hourly=False)) is not None:
+        if times is not None and (message := cron_problem(times)) is not None:
             yield key, message
     for key in ("", "_hourly", "_daily", "_weekly", "_monthly", "_yearly"):
         try:
@@ -229,16 +239,6 @@ def _path_problem(path: str) -> str | None:
         return "must not be the desk itself or a folder around it"
     if steps[0] in _OURS or tuple(steps[:2]) in _OURS_IN_VAULT or steps == ["vault"]:
         return "must not be one of deskhand's own folders"
-    return None
-
-
-def _cron_problem(text: str, *, hourly: bool) -> str | None:
-    """Only the form is judged here; what the times mean is left to the clockwork that uses them."""
-    steps = text.split()
-    if len(steps) != 5 or not all(_CRON_STEP.match(step) for step in steps):
-        return "must be five cron fields: minute, hour, day, month, weekday, as in '15 0 * * *'"
-    if hourly and not all(_EVERY_HOUR.match(step) for step in steps[1:]):
-        return "must come at least hourly: all fields but the first are '*'"
     return None
 
 

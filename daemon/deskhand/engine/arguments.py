@@ -151,6 +151,30 @@ class Billed(Arguments, frozen=True):
     bill_sha256: Sha256
 
 
+class RunChecklist(Arguments, frozen=True):
+    """Of `checklist_run`."""
+
+    checklist: Key
+
+
+class SignStep(Arguments, frozen=True):
+    """Of `checklist_sign`."""
+
+    step: Key
+    checklist: Key | None = None
+    answer: Literal["yes", "no"] = "yes"
+    reason: Annotated[str, Meta(max_length=1000)] | None = None
+
+
+class BlessChecklist(Arguments, frozen=True):
+    """Of `checklist_bless`."""
+
+    checklist: Key
+    sha256: Sha256 | None = None
+    """None: it is retired."""
+    reason: Prose | None = None
+
+
 class OpenIncident(Arguments, frozen=True):
     """Of `incident_open`."""
 
@@ -238,6 +262,9 @@ TAKEN: Mapping[str, type[Arguments]] = MappingProxyType(
         "backup_pruned": BackupPruned,
         "limits": Spend,
         "billed": Billed,
+        "checklist_run": RunChecklist,
+        "checklist_sign": SignStep,
+        "checklist_bless": BlessChecklist,
         "health": Arguments,
         "incident_open": OpenIncident,
         "incident_close": CloseIncident,

@@ -43,6 +43,7 @@ from deskhand.engine.parts import Parts
 from deskhand.engine.placement import Placement
 from deskhand.engine.reception import Reception
 from deskhand.engine.recovery import Recovery
+from deskhand.engine.routines import Routines
 from deskhand.engine.runs import Runs
 from deskhand.engine.starting import Starting
 from deskhand.engine.strays import Strays
@@ -123,20 +124,23 @@ def open_desk(
         recipes.refresh(ledger.book.pins)
         seen = Seen.open(files, desk.queue, _records(desk))
         stack.callback(seen.close)
+        spawner = Spawner(audit.log_id, audit.run)
         background = Background(ring, inline=not work)
         stack.callback(background.close)
         parts = _parts(
-            *(files, desk, settings, clock, log, audit, ledger, folders, recipes, seen, ring, notify, watch, salt.text),
-            background,
+            *(files, desk, settings, clock, log, audit, ledger, folders, recipes, seen, ring, notify, watch),
+            *(salt.text, spawner, background),
         )
         stack.callback(parts.runs.close)
         stack.callback(parts.intake.close)
         if parts.watcher is not None:
             stack.callback(parts.watcher.close)
+        routines = Routines(files, desk, parts, spawner, ring, notify, os.environ)
+        stack.callback(routines.close)
         cut = _recover(files, desk, parts, clock.wall())
         if work:
             _announce(parts, cut, audit)
-        engine = Engine(parts)
+        engine = Engine(parts, routines)
         if work:
             engine.go_on_delivering()
         else:
@@ -180,6 +184,7 @@ def _parts(
     notify: Callable[[str, str], None],
     watch: bool,
     salt: str,
+    spawner: Spawner,
     background: Background,
 ) -> Parts:
     notice = Notice(ring)
@@ -191,7 +196,7 @@ def _parts(
     dispatcher = Dispatcher(settings.run.ageing)
     worker = Work(files, desk, recipes, Attempts(files, desk), settings.run, clock, settings.cost.currency)
     budget = Budget(ledger, settings.cost, log, notify)
-    runs = Runs(worker, Spawner(audit.log_id, audit.run), ring)
+    runs = Runs(worker, spawner, ring)
     effects = Effects(ledger, placement, runs, seen, log, notify)
     return Parts(
         settings=settings,

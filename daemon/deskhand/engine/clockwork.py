@@ -6,9 +6,8 @@ one ring; at most one thread exists, called ``deskhand-clockwork``, and it sleep
 minute.  When the wall clock jumps, the thread notices within that minute and rings RESCAN; after a jump back it arms
 every job anew, so that a clock set back by years silences nothing.
 
-Cron times follow cronsim (Debian cron's rules: day of month OR weekday, once at the autumn clock change, made up for
-in spring), in the machine's local time except the rotation, which follows UTC.  APScheduler keeps and runs the jobs;
-nothing else in deskhand imports either of them.
+Cron times come from ``engine.cron``, in the machine's local time except the rotation, which follows UTC.  APScheduler
+keeps and runs the jobs; nothing else in deskhand imports it.
 """
 
 from __future__ import annotations
@@ -23,10 +22,10 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.schedulers.base import STATE_STOPPED
 from apscheduler.triggers.base import BaseTrigger
 from apscheduler.triggers.date import DateTrigger
-from cronsim import CronSim, CronSimError
 
 from deskhand.core.clock import Clock
 from deskhand.core.settings import Schedule
+from deskhand.engine.cron import Cron
 from deskhand.errors import ConfigError
 
 LONGEST_SLEEP = 60.0
@@ -53,20 +52,11 @@ class CronTimes(BaseTrigger):
 
     def __init__(self, expression: str, zone: tzinfo) -> None:
         """Raises ConfigError when *expression* is not one, or names no time that ever comes."""
-        try:
-            next(CronSim(expression, datetime(2026, 1, 1, tzinfo=zone)))
-        except (CronSimError, StopIteration) as error:
-            hint = "five fields: minute hour day month weekday, as in `0 8 * * 1-5`"
-            raise ConfigError(
-                "reading a schedule", f"{expression!r}: {str(error) or 'this time never comes'}", hint=hint
-            ) from error
-        self.expression = expression
-        self.zone = zone
+        self.cron = Cron(expression, zone)
 
     def get_next_fire_time(self, previous: datetime | None, now: datetime) -> datetime | None:
         """The first time after both: what was missed in between is one ring, not many."""
-        start = now if previous is None else max(previous, now)
-        return next(CronSim(self.expression, start.astimezone(self.zone)), None)
+        return self.cron.next(now if previous is None else max(previous, now))
 
 
 class Every(BaseTrigger):
@@ -79,12 +69,6 @@ class Every(BaseTrigger):
         """One interval after the previous time, or after *now* when that is over."""
         following = now + self.interval if previous is None else previous + self.interval
         return following if following > now else now + self.interval
-
-
-def explain(expression: str) -> str:
-    """A cron expression in English ("At 08:00, Monday through Friday"); ConfigError when it is none."""
-    CronTimes(expression, UTC)
-    return CronSim(expression, datetime(2026, 1, 1, tzinfo=UTC)).explain()
 
 
 class StepWatch:

@@ -65,6 +65,9 @@ class Commands:
             "backup_pruned": self._on_record("backup.pruned"),
             "limits": self._limits,
             "billed": self._billed,
+            "checklist_run": self._checklist_run,
+            "checklist_sign": self._checklist_sign,
+            "checklist_bless": self._checklist_bless,
             "health": self._health,
             "incident_open": self._incident_open,
             "incident_close": self._incident_close,
@@ -227,6 +230,25 @@ class Commands:
         fields = {**command.arguments, "actor": msgspec.to_builtins(command.actor)}
         self._engine.ledger.note(Draft("config.changed", fields))
         return {}
+
+    def _checklist_run(self, command: Command, now: float) -> Reply:
+        checklists = self._engine.routines.checklists
+        checklists.look()
+        run_id = checklists.begin(str(command.arguments["checklist"]), now, command.actor)
+        return {"run_id": run_id, "note": self._engine.ledger.book.routine.runs[run_id].note}
+
+    def _checklist_sign(self, command: Command, now: float) -> Reply:
+        said, checklists = command.arguments, self._engine.routines.checklists
+        checklists.look()
+        answer = str(said.get("answer", "yes"))
+        return checklists.sign(said.get("checklist"), str(said["step"]), command.actor, answer, said.get("reason"))
+
+    def _checklist_bless(self, command: Command, now: float) -> Reply:
+        said = command.arguments
+        name = str(said["checklist"])
+        self._engine.routines.checklists.bless(name, said.get("sha256"), command.actor, said.get("reason"))
+        self._engine.routines.look()
+        return {"checklist": name, "sha256": said.get("sha256")}
 
     def _health(self, command: Command, now: float) -> Future[Reply]:
         if self._look is None:

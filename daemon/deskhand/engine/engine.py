@@ -12,15 +12,15 @@ from math import inf
 from typing import Any
 
 from deskhand.core.event import Damage, Expire
-from deskhand.core.names import visible
 from deskhand.core.record import Actor, Draft
 from deskhand.core.settings import CostLimits
 from deskhand.core.state import STARTABLE, State
 from deskhand.core.task import Task
+from deskhand.engine import told
 from deskhand.engine.arrivals import Arrivals
-from deskhand.engine.ledger import counts
 from deskhand.engine.outcome import Finished, Handed
 from deskhand.engine.parts import Parts
+from deskhand.engine.routines import Routines
 from deskhand.engine.strays import name_part
 from deskhand.engine.timekeeper import Timekeeper
 from deskhand.errors import StoreError
@@ -35,8 +35,9 @@ DELIVERY_PAUSE = 30.0
 class Engine:
     """One desk at work."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Parts, routines: Routines) -> None:
         self._ = parts
+        self.routines = routines
         self.ledger = parts.ledger
         self._next_scan = 0.0  # monotonic seconds; what makes it due again is a call of scan_everything, or trouble
         self._looked_at = 0.0
@@ -94,9 +95,11 @@ class Engine:
             self._lost(now)
             if self.ledger.take_completed() or full:
                 self.arrivals.unblock(now)
+        with self._bearing("doing what the clock brings"):
+            self.routines.decide(now, full=full, begin=self._starts)
         with self._bearing("starting tasks"):
             self._order()
-            if self._starts and self.ledger.book.paused != "all":
+            if self._may_start(now):
                 self._.starting.start_due(self._.runs.running(), now)
             self._.budget.tell(now)
         self._commit(mono)
@@ -138,6 +141,7 @@ class Engine:
             self.apply_pause()
         self._order()
         self._.effects.carry_out(changes)
+        self.routines.act()
         self._.packing.recorded()
         self._.forgetting.recorded()
         if self._.placement.behind:
@@ -174,12 +178,19 @@ class Engine:
         What was due already at the last tick is left out: it waits for something else.
         """
         start = self._next_start()
-        moments = [each for each in (start, self._next_expiry()) if each is not None and each > self._looked_at]
+        brought = self.routines.next_time(self._looked_at) if self._starts else None
+        moments = [
+            each for each in (start, self._next_expiry(), brought) if each is not None and each > self._looked_at
+        ]
         return None if self.ledger.dirty else min(moments, default=None)
 
     def _next_start(self) -> float | None:
         """Epoch seconds at which time makes the next task startable; None while nothing is started."""
-        return self._.dispatcher.next_due() if self._starts and self.ledger.book.paused != "all" else None
+        return self._.dispatcher.next_due() if self._may_start(self._.clock.wall()) else None
+
+    def _may_start(self, now: float) -> bool:
+        """Whether attempts may begin: not while paused, and not in a maintenance window."""
+        return self._starts and self.ledger.book.paused != "all" and self.routines.maintenance.at(now) is None
 
     def _next_expiry(self) -> float | None:
         """Nothing expires until a person has confirmed a clock that jumped."""
@@ -343,14 +354,8 @@ class Engine:
         return self._.intake.coming(key)
 
     def standing(self) -> dict[str, Any]:
-        """Where the log durably ends, for a backup: every move that it speaks of is made, but for a few that wait."""
-        head = self.ledger.log.head
-        return {
-            "log_id": self.ledger.log.log_id,
-            "head": {"file": head.file, "offset": head.offset, "seq": head.seq, "hash": head.hash},
-            "staged": self._.placement.staged_inputs(),
-            "clock_unconfirmed": self.ledger.book.clock_unconfirmed,
-        }
+        """Where the log durably ends, for a backup."""
+        return told.standing(self._)
 
     @property
     def stuck(self) -> bool:
@@ -367,29 +372,17 @@ class Engine:
             and not any(self._due(moment, self._seconds()) for moment in self._deliver_again.values())
             and not self._.placement.behind
             and not self.ledger.dirty
+            and self.routines.idle
             and not self._.packing.busy
             and not self._.forgetting.busy
         )
 
     def _startable(self) -> bool:
-        if self.ledger.book.paused == "all":
-            return False
-        return self._.dispatcher.waiting() or self._due(self._.dispatcher.next_due(), self._.clock.wall())
+        held = self.ledger.book.paused == "all" or self.routines.maintenance.at(self._.clock.wall()) is not None
+        return not held and (
+            self._.dispatcher.waiting() or self._due(self._.dispatcher.next_due(), self._.clock.wall())
+        )
 
     def status(self) -> dict[str, Any]:
         """What only the living daemon knows, as plain data."""
-        return {
-            "paused": self.ledger.book.paused,
-            "states": counts(self.ledger.tasks),
-            "running": sorted(self._.runs.keys()),
-            "stalled": [visible(entry.name) for entry in self._.intake.stalled()],
-            "stalled_drops": [
-                {"inbox": entry.inbox, "name": visible(entry.name), "since": entry.since}
-                for entry in self._.intake.stalled()
-            ],
-            "undeliverable": dict(self._.outcomes.undeliverable),
-            "unplaced": sorted(self._.placement.behind),
-            "watching": "scan only" if self._.watcher is None else self._.watcher.mode,
-            "clock_unconfirmed": self.ledger.book.clock_unconfirmed,
-            "stuck": self.stuck,
-        }
+        return {**told.status(self._), **self.routines.status(self._.clock.wall()), "stuck": self.stuck}

@@ -18,6 +18,7 @@ from deskhand.core.names import is_key
 from deskhand.core.recipe import Pin
 from deskhand.core.record import Draft, Record
 from deskhand.core.replay import TARGETS, apply, stamp_task
+from deskhand.core.routine import Routine
 from deskhand.core.state import State
 from deskhand.core.step import Decision, step
 from deskhand.core.task import Source, Task
@@ -51,6 +52,8 @@ class Facts(Struct):
     """The clock jumped over a day; nothing expires until a person confirms."""
     spending: Spending = field(default_factory=Spending)
     """What runs cost today, and what is reserved for those under way."""
+    routine: Routine = field(default_factory=Routine)
+    """Schedules and checklists."""
     condition: Condition = field(default_factory=Condition)
     """Backups, drills, health and incidents."""
 
@@ -107,6 +110,7 @@ class Book(Facts):
                     self.unremoved[fields["task"]] = taken(fields)
                 return self._take_task(record)
             case _:
+                self.routine.take(record.type, fields, record.ts)
                 self.condition.take(record.type, fields, record.ts)
         return None
 

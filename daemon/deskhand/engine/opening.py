@@ -17,6 +17,7 @@ from deskhand.core.state import LIVE_FOLDERS
 from deskhand.engine.ledger import Ledger
 from deskhand.errors import IntegrityError
 from deskhand.store.audit_log import AuditLog
+from deskhand.store.checklist_files import starter_checklists
 from deskhand.store.desk import Desk
 from deskhand.store.files import Files
 from deskhand.store.machine import machine_id, state_folder
@@ -25,7 +26,7 @@ from deskhand.store.recipes import Recipes, starter_recipes
 from deskhand.store.segments import names
 
 ADOPT = "if this desk shall go on from here: deskhand init --adopt"
-BEGINNING = frozenset({"log.genesis", "recipe.adopted", "log.recovered"})
+BEGINNING = frozenset({"log.genesis", "recipe.adopted", "checklist.adopted", "log.recovered"})
 BEGINNING_MAX = 32
 """Records of a log that may still be at its beginning."""
 _FINE = frozenset({Verdict.OK, Verdict.NEW, Verdict.MOVED})
@@ -63,6 +64,8 @@ def open_log(
     adopted = {record.fields["recipe"]["id"] for record in beginning if record.type == "recipe.adopted"}
     if beginning and not adopted.issuperset(path.parent.name for path in starter_recipes()):
         _adopt_starter(log, recipes.starter(), adopted)
+    if beginning and all(record.type != "checklist.adopted" for record in beginning):
+        _adopt_checklists(log)
     log.attach(mirror)
     return log
 
@@ -94,6 +97,13 @@ def _adopt_starter(log: AuditLog, pins: Sequence[Pin], adopted: Container[str] =
     log.commit()
 
 
+def _adopt_checklists(log: AuditLog) -> None:
+    """Put the checklists that come with deskhand on record: their programs may run."""
+    fields = {"checklists": starter_checklists(), "actor": msgspec.to_builtins(DAEMON)}
+    log.append(Draft("checklist.adopted", fields))
+    log.commit()
+
+
 def _begin(
     files: Files,
     desk: Desk,
@@ -116,6 +126,7 @@ def _begin(
     origin = {"machine": machine, "system": os.name}
     log = AuditLog.create(files, desk.audit, clock=clock, origin=origin, desk=desk.root.name, version=__version__)
     _adopt_starter(log, pins)
+    _adopt_checklists(log)
     if adopt is not None and suspicious:
         _record_adoption(log, finding, adopt, machine)
     log.attach(mirror)

@@ -53,11 +53,13 @@ def init(folder: Path, *, adopt: bool = False) -> tuple[Desk, tuple[str, ...]]:
     exists = desk.config.is_file()
     if adopt and not exists:
         raise ConfigError("adopting a desk", f"there is no {CONFIG_NAME}", path=root, hint="deskhand init DIR")
-    written = skeleton.write(Files(), root)
+    written = () if exists else skeleton.write(Files(), root)
     me = Actor(kind="person", via="command", uid=os.getuid() if hasattr(os, "getuid") else None, pid=os.getpid())
     with open_desk(
         desk, NoLog(), ring=lambda: None, watch=False, work=False, adopt=me if adopt else None, fresh=not exists
     ) as session:
+        if exists:  # a desk that is refused is left as it is
+            written = skeleton.write(Files(), root)
         if adopt:
             session.engine.ask_again()
         session.engine.tick()

@@ -8,10 +8,12 @@ from datetime import UTC, datetime
 from itertools import islice
 
 from deskhand import __version__
+from deskhand.core.checklist import Manual
 from deskhand.core.dependency import Waits
 from deskhand.core.health import Verdict
 from deskhand.core.log import Log
 from deskhand.core.names import visible
+from deskhand.core.routine import missed
 from deskhand.core.state import ASKING, State
 from deskhand.core.task import Task
 from deskhand.core.tasks import Tasks
@@ -19,7 +21,17 @@ from deskhand.engine.assemble import Session
 from deskhand.engine.effects import Ended
 from deskhand.engine.self_look import SelfLook
 from deskhand.errors import StoreError
-from deskhand.operations.status_note import LINES_MAX, Asked, Line, Stalled, StatusFacts, Unwell, render
+from deskhand.operations.status_note import (
+    LINES_MAX,
+    Asked,
+    Line,
+    Question,
+    Round,
+    Stalled,
+    StatusFacts,
+    Unwell,
+    render,
+)
 from deskhand.store import task_files
 from deskhand.store.files import Files
 from deskhand.store.vault import Vault
@@ -66,8 +78,11 @@ class StatusWriter:
 
     def _state(self) -> object:
         """Changes whenever the note would."""
+        routines = self._session.engine.routines
+        window = routines.maintenance.at(self._session.clock.wall())
+        stalled = tuple(self._session.parts.intake.stalled())
         bad = () if self._look is None else self._look.bad
-        return self._session.audit.head.seq, tuple(self._session.parts.intake.stalled()), bad
+        return self._session.audit.head.seq, stalled, routines.problems, window, bad
 
     def _facts(self, *, stopped: bool) -> StatusFacts:
         engine, parts = self._session.engine, self._session.parts
@@ -94,7 +109,14 @@ class StatusWriter:
                 for entry in parts.intake.stalled()
             ),
             completed=tuple(self._over(entry, "completed") for entry in parts.effects.completed),
-            problems=tuple(problems),
+            problems=(*problems, *engine.routines.problems),
+            maintenance=self._maintenance(),
+            questions=tuple(
+                Question(run.checklist, step.id, step.what.question, run.at + step.due, run.note)
+                for run, step in engine.routines.checklists.asked()
+                if isinstance(step.what, Manual)
+            ),
+            rounds=tuple(self._rounds()),
             health=tuple(
                 Unwell(check.name, check.verdict, check.sentence)
                 for check in (() if self._look is None or stopped else self._look.checks)
@@ -105,6 +127,23 @@ class StatusWriter:
                 for each in parts.ledger.book.condition.incidents.values()
             ),
         )
+
+    def _maintenance(self) -> str | None:
+        routines = self._session.engine.routines
+        window = routines.maintenance.at(self._session.clock.wall())
+        if window is None:
+            return None
+        return f"{window.reason}, until {datetime.fromtimestamp(window.until, routines.zone):%Y-%m-%d %H:%M}"
+
+    def _rounds(self) -> Iterator[Round]:
+        """How each checklist went last, or that its time was missed."""
+        routine = self._session.parts.ledger.book.routine
+        for name in sorted({*routine.finished, *routine.blessed}):
+            last, late = routine.finished.get(name), missed(routine, name)
+            if late is not None and (last is None or late > last.at):
+                yield Round(name, "missed", late)
+            elif last is not None:
+                yield Round(name, last.state, last.at, last.note)
 
     def _name(self, task: Task) -> str:
         identifier = self._session.parts.placement.identifier(task.key)

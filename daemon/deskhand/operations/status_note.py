@@ -66,6 +66,31 @@ class Stalled:
 
 
 @dataclass(frozen=True, slots=True)
+class Question:
+    """A step of a checklist that waits for a person."""
+
+    checklist: str
+    step: str
+    text: str
+    due: float
+    """Epoch seconds."""
+    note: str
+    """Name of the run's note in `vault/_deskhand/checklists/`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """How a checklist went last."""
+
+    checklist: str
+    state: str
+    at: float
+    """Epoch seconds."""
+    note: str | None = None
+    """Name of its note; None: it did not run."""
+
+
+@dataclass(frozen=True, slots=True)
 class Unwell:
     """A check of the daemon's look at itself that is not ok."""
 
@@ -95,6 +120,11 @@ class StatusFacts:
     """Newest first."""
     problems: tuple[str, ...] = ()
     """What does not work right now (an inbox out of reach, a full disk)."""
+    maintenance: str | None = None
+    """Why nothing is started for a while, and until when; None: no window is open."""
+    questions: tuple[Question, ...] = ()
+    rounds: tuple[Round, ...] = ()
+    """Sorted by name."""
     health: tuple[Unwell, ...] = ()
     incidents: tuple[Line, ...] = ()
     """Open ones; `recipe` holds the severity."""
@@ -108,9 +138,11 @@ def render(facts: StatusFacts, zone: tzinfo = UTC) -> str:
         _section("Open incidents", [_incident(each, zone) for each in facts.incidents]),
         _section("Not as it should be", [_unwell(each) for each in facts.health]),
         _section("Waits for you", [_asked(task, zone) for task in facts.waiting]),
+        _section("Asked by checklists", [_question(each, zone) for each in facts.questions]),
         _section("Needs a hand", [_line(task, zone) for task in facts.parked]),
         _section("Failed", [_line(task, zone) for task in facts.failed]),
         _section("Still being written", [_stalled(drop, zone) for drop in facts.stalled]),
+        _section("Checklists", [_round(each, zone) for each in facts.rounds]),
         _section("Done last", [_line(task, zone) for task in facts.completed[:COMPLETED_MAX]]),
     ]
     return "\n\n".join(block for block in blocks if block) + "\n"
@@ -131,6 +163,8 @@ def _heading(facts: StatusFacts, zone: tzinfo) -> str:
         state = f"**Paused**: {escape(facts.paused)}. `deskhand resume` goes on."
     else:
         state = f"Up since {_time(facts.up_since, zone)}."
+    if facts.maintenance is not None:
+        state += f" **Maintenance**: {escape(facts.maintenance)}; nothing is started."
     counts = [f"{facts.counts[state]} {state.value.replace('_', ' ')}" for state in State if facts.counts.get(state)]
     return "\n".join(
         [
@@ -188,6 +222,20 @@ def _unwell(each: Unwell) -> str:
 def _stalled(drop: Stalled, zone: tzinfo) -> str:
     reason = f": {escape(drop.reason)}" if drop.reason else ""
     return f"- **{escape(drop.name)}** in {escape(drop.inbox)}, unfinished since {_time(drop.since, zone)}{reason}"
+
+
+def _question(each: Question, zone: tzinfo) -> str:
+    note = _code(each.note.removesuffix(".md"))
+    until = _time(each.due, zone)
+    return (
+        f"- **{escape(each.text)}** · {escape(each.checklist)} · until {until}\n"
+        f"    Tick it in [[{note}]], or `deskhand checklist sign {_code(each.checklist)}/{_code(each.step)}`"
+    )
+
+
+def _round(each: Round, zone: tzinfo) -> str:
+    where = "it did not run" if each.note is None else f"[[{_code(each.note.removesuffix('.md'))}]]"
+    return f"- {escape(each.checklist)} · **{escape(each.state)}** · {_time(each.at, zone)} · {where}"
 
 
 def _code(text: str) -> str:
