@@ -20,6 +20,7 @@ from types import FrameType
 from deskhand.core.log import Log
 from deskhand.core.record import Draft
 from deskhand.core.settings import Settings
+from deskhand.engine import upkeep
 from deskhand.engine.assemble import Session, open_desk
 from deskhand.engine.bell import Bell
 from deskhand.engine.chores import Chores
@@ -55,8 +56,11 @@ class Daemon:
         self._bell = bell
         self._log = log
         self._control = control
-        self.errands = Errands(bell.ring)
-        """For chores that need the deciding thread, such as a backup: ``engine.backing.create(..., errands.carry)``."""
+        self._errands = Errands(bell.ring)
+        routines = session.engine.routines
+        upkeep.schedule(
+            *(routines.planner, session.desk, session.settings), self._errands.carry, session.clock, routines.zone
+        )
         self._started = session.clock.monotonic_ns()
         settings = session.settings
         self.clockwork = Clockwork(
@@ -115,7 +119,7 @@ class Daemon:
     def _hear(self) -> list[tuple[Future[Reply], Reply | Future[Reply]]]:
         """Carry out what callers ask; they hear of it when it is durable."""
         answered = []
-        for command, promise in (*self._control.pending(), *self.errands.pending()):
+        for command, promise in (*self._control.pending(), *self._errands.pending()):
             try:
                 answered.append((promise, self._carry_out(command)))
             except DeskhandError as error:
@@ -170,7 +174,7 @@ class Daemon:
         """Say that the daemon ends."""
         self._commands.give_up(HeldError("waiting", "the daemon stops"))
         self._looks.close(PATIENCE)
-        self.errands.close(HeldError("asking the daemon", "the daemon stops"))
+        self._errands.close(HeldError("asking the daemon", "the daemon stops"))
         ledger = self._session.parts.ledger
         fields = {"reason": reason, "unfinished": len(ledger.tasks), "running": len(self._session.parts.runs.keys())}
         self._engine.finish(Draft("daemon.stopped", fields))
