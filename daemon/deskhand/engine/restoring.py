@@ -2,7 +2,7 @@
 
 The new desk is put together and verified beside the old one, on the same filesystem, and made durable; then the two
 folders swap their names in one step.  Before that step nothing of the old desk has changed, after it the new one is
-whole, and the old one is kept.  docs/adr/0014-restore-swaps-the-desk.md says why it is the whole folder.
+whole, and the old one is kept.  docs/adr/0013-restore-swaps-the-desk.md says why it is the whole folder.
 
 The audit log is never rewound.  If the desk's own log is sound and goes on from where the backup ends, it goes on with
 ``restore.performed``, and says which tasks are unfinished now: their files come from the old desk where they are
