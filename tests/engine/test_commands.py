@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from deskhand.core.state import State
-from deskhand.errors import ExitCode, UsageError
+from deskhand.errors import ExitCode, HeldError, UsageError
 from deskhand.host.address import address
 from deskhand.host.control import Control
 from deskhand.host.found import init
@@ -85,6 +85,11 @@ def test_an_answer_with_a_list_for_a_reason_leaves_the_question_open(desk: Insid
     with pytest.raises(UsageError):
         desk.command("approve", key=key, digest=task.digest, reason=["x"])
     assert desk.command("approve", key=key, digest=task.digest, reason="yes")["state"] == State.APPROVED
+
+
+def test_what_only_a_daemon_knows_is_not_made_up_without_one(untouched: Inside) -> None:
+    with pytest.raises(HeldError, match="no daemon runs"):
+        untouched.command("health")
 
 
 def test_who_waits_for_what_nobody_dropped_is_told(desk: Inside) -> None:

@@ -270,6 +270,94 @@ NOTICED_BY = {
     "store/test_together.py::test_f49_a_failed_sync_is_never_tried_again": (
         "store/together.py sync_everything: self._failed",
     ),
+    "engine/test_backing.py::test_what_does_not_read_back_gets_no_name": (
+        "engine/archiving.py verify: strange or found.more_problems",
+    ),
+    "engine/test_drill.py::test_a_desk_that_knows_other_tasks_is_no_proof": ("engine/drill.py _open_beside: keys",),
+    "engine/test_drill.py::test_a_desk_whose_finished_work_is_changed_is_no_proof": (
+        "engine/drill.py _find_canary: manifest_sha256(task_files.manifest(place.folder / described...",
+    ),
+    "engine/test_drill.py::test_damage_is_done_and_has_to_be_found": ("engine/drill.py _damaged: always",),
+    "store/test_archive_check.py::test_the_log_in_it": (
+        "store/archive_check.py read_log: found is not None and found != head",
+        "store/archive_check.py read_log: result.errors",
+        "store/archive_check.py read_log: result.beyond_head or result.loose_bytes",
+    ),
+    "store/test_archive_check.py::test_facts_that_do_not_agree": (
+        "store/archive_check.py read_log: (result.last_seq, result.head, result.log_id) != (said.seq, ...",
+    ),
+    "store/test_archive_check.py::test_a_file_that_is_not_the_one_in_the_manifest": (
+        "store/archive_read.py blocks: name in self.manifest and digest.hexdigest() != self.manifes...",
+    ),
+    "store/test_archive_check.py::test_what_is_no_whole_desk_is_not_made_one": (
+        "store/restore_folder.py unpack_beside: archive.facts.only is not None",
+        "store/restore_folder.py _verified: always",
+    ),
+    "store/test_archive_read.py::test_f70_names_that_lead_elsewhere_or_are_twins": (
+        "store/archive_read.py _read_index: (reason := entry_names.fault(entry.name)) is not None",
+        "store/archive_read.py _read_index: (pair := entry_names.twins([entry.name for entry in entries]...",
+        "store/archive_read.py _read_index: not name.startswith((DATA, AUDIT)) and name not in (FACTS_NA...",
+    ),
+    "store/test_archive_read.py::test_f70_a_bomb": (
+        "store/archive_read.py _read_index: total > RATIO_FREE + RATIO * self.size",
+    ),
+    "store/test_archive_read.py::test_large_sizes_where_they_are": (
+        "store/archive_read.py _read_index: name not in self.entries",
+    ),
+    "store/test_archive_read.py::test_f70_what_is_too_much_is_not_read": (
+        "store/archive_read.py _read_index: end.entries > ENTRIES_MAX or end.size > INDEX_MAX",
+        "store/archive_read.py _whole: entry.size > ABOUT_MAX",
+    ),
+    "store/test_archive_read.py::test_f70_entries_that_the_manifest_does_not_have": (
+        "store/archive_read.py _check_manifest: always",
+        "store/archive_read.py _check_manifest: always (2)",
+    ),
+    "store/test_archive_read.py::test_f70_a_manifest_that_is_odd": (
+        "store/archive_read.py _check_manifest: hashlib.sha256(about[FACTS_NAME]).hexdigest() != self.manife...",
+        "store/archive_read.py _manifest: lines.pop()",
+        "store/archive_read.py _manifest: match is None or match[2] in found",
+    ),
+    "store/test_archive_read.py::test_f70_facts_that_are_not_so": (
+        "store/archive_read.py _check_facts: len(counted) != facts.entries",
+        "store/archive_read.py _check_facts: entry.mode not in allowed",
+        "store/archive_read.py _check_facts: name not in self.entries",
+    ),
+    "store/test_archive_read.py::test_f70_an_entry_that_goes_on_behind_its_size": (
+        "store/archive_read.py _check_facts: total != facts.bytes",
+    ),
+    "store/test_archive_read.py::test_f70_facts_that_lead_elsewhere": (
+        "store/archive_read.py _check_facts: name not in self.entries or _MODE.match(mode) is None",
+        "store/archive_read.py _real_paths: (reason := entry_names.path_fault(path)) is not None",
+        "store/archive_read.py _real_paths: not name.startswith(DATA) or not path.startswith(DATA)",
+        "store/archive_read.py _real_paths: not folder.startswith(DATA) or entry_names.fault(folder) is ...",
+        "store/archive_read.py _real_paths: above in taken",
+    ),
+    "store/test_archive_read.py::test_f70_an_entry_with_another_length_than_it_says": (
+        "store/archive_read.py _unpacked: done > entry.size",
+        "store/archive_read.py _unpacked: done != entry.size or crc != entry.crc",
+    ),
+    "store/test_archive_read.py::test_f70_something_behind_the_end_of_what_is_packed": (
+        "store/archive_read.py _inflated: not inflate.eof or inflate.unused_data",
+    ),
+    "store/test_archive_read.py::test_f70_two_names_for_one_file": (
+        "store/archive_read.py _real_paths: len(set(paths)) != len(paths)",
+    ),
+    "store/test_archive_read.py::test_no_file_or_an_encrypted_one": (
+        "store/archive_read.py open_archive: not stat.S_ISREG(os.fstat(fd).st_mode)",
+    ),
+    "store/test_audit_pack.py::test_a_file_that_is_not_what_was_closed_is_not_packed": (
+        "store/audit_pack.py _pack: (found.bytes, found.sha256) != (one.bytes, one.sha256)",
+    ),
+    "store/test_audit_pack.py::test_what_does_not_unpack_to_the_same_bytes_gets_no_name": (
+        "store/audit_pack.py _pack: not _same(path, partial, stop)",
+    ),
+    "store/test_audit_pack.py::test_the_newest_file_packed_by_hand_is_refused": (
+        "store/audit_recovery.py _check_newest: segment.packed",
+    ),
+    "store/test_audit_pack.py::test_a_cut_file_is_not_read_for_ever": ("store/packed.py _next: not block",),
+    "store/test_audit_pack.py::test_a_spoiled_packed_file_is_named_and_nothing_is_started": (
+        "store/packed.py _next: not data and (self._inflate.unused_data or self._raw.read(1)...",
+    ),
 }
 """Test -> the checks without which it fails."""
 NOTICED = {name: test for test, names in NOTICED_BY.items() for name in names}
@@ -302,6 +390,9 @@ HOLDS_FOR = {
     "store/drop_file.py read: len(data) > DROP_FILE_MAX": (
         "store/dropped.py _description: entry.kind is not Kind.FILE or entry.size > DROP_FILE_MAX",
     ),
+    "store/archive_read.py _inflated: not inflate.eof or inflate.unused_data": (
+        "store/archive_read.py _inflated: inflate.eof",
+    ),
 }
 """Check that is noticed -> those without which it still refuses the same."""
 HELD_BY = {name: holder for holder, names in HOLDS_FOR.items() for name in names}
@@ -318,6 +409,7 @@ TOGETHER = {
 HARMLESS = {
     "it only says that a drop is left where it is": ("engine/intake.py _leftover: always",),
     "in a dry run nothing is started; this says so": ("engine/starting.py _start: self._settings.dry_run",),
+    "without a daemon nothing looks at itself; this says so": ("engine/commands.py _health: self._look is None",),
     "what is refused is not taken either way; this says why": ("engine/waiting.py _judge: case Refuse(reason)",),
     "then it is copied, and a copy of what changes is refused": ("store/claim.py _move_folder: always",),
     "msgspec takes no NaN either; this says which word it was": ("store/drop_file.py _no_constant: always",),

@@ -8,7 +8,9 @@ record it has nothing to say.
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -24,13 +26,16 @@ from deskhand.engine.assemble import Session, open_desk
 from deskhand.engine.bell import Bell
 from deskhand.engine.commands import Command, Commands
 from deskhand.engine.ledger import Change, Ledger
+from deskhand.engine.restoring import restore_in_place
 from deskhand.store import audit_log
+from deskhand.store.archive_read import open_archive
 from deskhand.store.audit_log import AuditLog
 from deskhand.store.drop_file import submit
 from deskhand.store.files import Files
 from deskhand.testing.clock import FakeClock
+from deskhand.testing.faulty_files import FaultyFiles
 from deskhand.testing.log import MemoryLog
-from tests.support import invariants
+from tests.support import archives, invariants
 from tests.support.crash import TURNS, Table
 from tests.support.crash_files import CrashFiles
 from tests.support.fault_desk import FaultBench
@@ -104,12 +109,15 @@ def whole(table: Table, scenario: Scenario) -> None:
     table.recover(scenario, "undisturbed", life=0)
 
 
-def session(table: Table, seconds: float, do: Callable[[Session, FakeClock], object]) -> None:
+def session(
+    table: Table, seconds: float, do: Callable[[Session, FakeClock], object], files: Files | None = None
+) -> None:
     """A life of its own, at so many seconds after the start, in which *do* happens."""
 
     def live() -> None:
         clock, bell = FakeClock(MIDNIGHT - DAY + seconds), Bell()
-        with open_desk(table.desk, MemoryLog(), ring=bell.ring, watch=False, files=CrashFiles(), clock=clock) as opened:
+        disk = files or CrashFiles()
+        with open_desk(table.desk, MemoryLog(), ring=bell.ring, watch=False, files=disk, clock=clock) as opened:
             do(opened, clock)
         bell.close()
 
@@ -258,6 +266,43 @@ def moved_by_hand(table: Table) -> None:
     assert found, "a file was moved by somebody else, and nothing says so"
 
 
+def forgotten(table: Table) -> None:
+    """A finished task is to be forgotten, the disk refuses to remove its input, and the machine starts again."""
+    table.reset(KEEP)
+    session(table, 0, ticks)
+    refusing = FaultyFiles(1, errno.EIO, only=lambda operation, path: operation == "unlink" and ".in." in str(path))
+
+    def forget(opened: Session, clock: FakeClock) -> None:
+        ticks(opened, clock)
+        (key,) = {record.fields["task"] for record in invariants.read(table.desk) if record.type == "task.completed"}
+        Commands(opened.engine).carry_out(Command("forget", PERSON, {"key": key}), clock.wall())
+        ticks(opened, clock)
+        assert list(table.desk.folder("completed").rglob("*.in.*")), "the disk did not refuse"
+
+    session(table, 60, forget, refusing)
+    session(table, 120, ticks)
+    left = [path.name for path in table.desk.folder("completed").rglob("*.in.*")]
+    assert not left, f"it was to be forgotten, and is still there: {left}"
+
+
+def put_back(table: Table) -> None:
+    """A desk is put back to what a backup has."""
+    table.reset(APPROVE)
+    session(table, 0, ticks)
+    path = table.root / "backup_2026-01-01_00-00-00.zip"
+
+    def restore() -> None:
+        with open_archive(archives.back_up(table.desk, path)) as archive:
+            clock = FakeClock(MIDNIGHT - DAY + 60)
+            restore_in_place(Files(), table.desk, archive, clock=clock, actor=PERSON, stamp="now")
+
+    code, said = in_child(restore)
+    assert code == 0, said
+    shutil.rmtree(table.root / "desk-before-restore-now")
+    found = [record for record in invariants.read(table.desk) if record.type == "restore.performed"]
+    assert found, "another desk stands there, and nothing says so"
+
+
 def _describe_otherwise(session: Session, task: Task, request: Path) -> None:
     """Somebody writes into a task's description, and then says yes."""
     (path,) = session.desk.approvals.glob("*.task.json")
@@ -317,6 +362,8 @@ SAFETY = {
     "task.lost": Carries("files are gone, and nobody would know", LOST),
     "task.cancelled": Carries("it comes back with the next start", SCENARIOS["cancel"]),
     "task.delivered": Carries("it is delivered again, perhaps beside what a person moved away", KEEP),
+    "task.forgotten": Carries("what could not be erased at once stays, and nobody would know", forgotten),
+    "restore.performed": Carries("the desk was put back to an older one, and nobody would know", put_back),
     "foreign.found": Carries("somebody put a task there, and nobody would know", stranger),
     "foreign.restored": Carries("somebody moved a task's files, and nobody would know", moved_by_hand),
 }
@@ -331,6 +378,16 @@ INFORMS = {
     "watch.restored": "scans find everything, later",
     "cost.level": "what is used up is added up from the attempts' own records",
     "cost.billed": "the costs that the attempts' own records say count, until the bill is imported again",
+    "backup.created": "a backup that is not on record is never given up, and counts for nothing",
+    "backup.failed": "how old the newest backup is says it as well",
+    "backup.pruned": "a backup that is not there is not counted",
+    "backup.verified": "it is read again before anything is given up for its sake, and in a drill",
+    "drill.finished": "a drill that is not on record is due again",
+    "health.changed": "how it is now is looked at again after a start",
+    "incident.opened": "its note stands in the vault; no task depends on it",
+    "incident.closed": "it counts as open until it is closed again",
+    "audit.compressed": "what is in a packed day is proved by the chain, and by the day after it",
+    "cleanup.done": "what it removes is temporary or finished, and what became of tasks is on record",
     "config.changed": "another hash of the settings is in the next `daemon.started`",
     "task.parked": "after a start it is routed again, by the same recipes, and parked again",
     "task.blocked": "after a start it is routed again, and waits again",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 TESTS = Path(__file__).resolve().parents[1]
 PAGE = TESTS.parent / "docs" / "testing.md"
-PROMISED = {*range(1, 67)}
+PROMISED = {*range(1, 73)}
 """Rows that every release has to have tests for."""
 _ROW = re.compile(r"^\| (\d+) \| .+ \| (.+) \|$", re.MULTILINE)
 

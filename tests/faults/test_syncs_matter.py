@@ -27,7 +27,7 @@ from deskhand.store.drop_file import submit
 from deskhand.store.files import Files
 from deskhand.store.head import decode_head
 from deskhand.testing.lossy_files import LossyFiles
-from tests.support import housekeeping, invariants
+from tests.support import backup_cuts, housekeeping, invariants
 from tests.support.crash import Table
 from tests.support.crash_files import CRASHED, CutFiles, nth
 from tests.support.forks import in_child
@@ -207,6 +207,20 @@ BY_ITSELF: dict[str, Callable[[LossyFiles, Path], None]] = {
     "store/erase.py erase.fsync_folder": housekeeping.erased,
     "store/scrub.py scrub_note.write_atomic": housekeeping.scrubbed,
     "store/scrub.py scrub_log.fdatasync": housekeeping.scrubbed,
+    "store/archive_write.py finish.fsync": backup_cuts.made,
+    "store/backup_folder.py finish.fsync_folder": backup_cuts.made,
+    "store/backup_folder.py held.fsync_folder": backup_cuts.made,
+    "store/backup_folder.py copy_to.copy": backup_cuts.copied,
+    "store/age_file.py encrypt.fsync": backup_cuts.encrypted,
+    "store/incident_notes.py write.create": backup_cuts.note,
+    "store/incident_notes.py write.fsync_folders": backup_cuts.note,
+    "store/incident_notes.py revise.write_atomic": backup_cuts.note,
+    "store/restore_folder.py settle.sync_filesystem": backup_cuts.restored,
+    "store/restore_folder.py settle.fsync_tree": backup_cuts.restored_elsewhere,
+    "store/restore_folder.py restore_to.fsync_folder": backup_cuts.restored,
+    "store/restore_folder.py _write.fsync_file": backup_cuts.brought_back,
+    "store/restore_folder.py restore_file.fsync_folders": backup_cuts.brought_back,
+    "engine/restoring.py restore_in_place.fsync_folder": backup_cuts.in_place,
 }
 """Sync -> what is lost without it."""
 REACH = 80
@@ -218,6 +232,7 @@ NO_SAFETY = {
     "store/head.py __init__.write_atomic": "without a head, or with an older one, the whole log is checked",
     "store/audit_recovery.py _mend.write_atomic": "bytes cut off a torn log are kept for people to look at",
     "store/drop_file.py submit.create": "the tree that it is in is synced right after it",
+    "engine/pruning.py prune.fsync_folder": "a backup that is there again is looked at again, and deleted again",
     "store/recipe_drafts.py write_draft.create": "a draft is a proposal, and its author is sitting there",
     "store/recipe_drafts.py write_draft.fsync_folder": "a draft is a proposal, and its author is sitting there",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deskhand.core.backup_facts import FACTS_NAME, MANIFEST_NAME, HeadFacts
+from deskhand.errors import IntegrityError
 from deskhand.host.found import init
 from deskhand.store.archive_check import Verified, verify_file
 from deskhand.store.archive_read import open_archive
+from deskhand.store.files import Files
+from deskhand.store.head import Head, encode_head
+from deskhand.store.restore_folder import restore_to
 from tests.support import archives
 from tests.support.inside import inside
 
@@ -145,8 +150,14 @@ def test_the_log_in_it(sample: Sample) -> None:
     name = next(name for name in archives.content(sample.desk) if name.endswith(".jsonl"))
     log = archives.content(sample.desk)[name]
     found = sample.changed({name: log.replace(b'"parked"', b'"parkEd"', 1)})
-    assert not found.ok and found.problems[0].entry == "audit/"
+    (problem,) = found.problems
+    assert problem.entry == "audit/" and problem.reason.startswith(f"{name.removeprefix('audit/')}:"), (
+        "its line is named"
+    )
     lines = log.splitlines(keepends=True)
+    first = Head(1, hashlib.sha256(lines[0]).hexdigest(), name.removeprefix("audit/"), len(lines[0]))
+    found = sample.changed({"audit/head": encode_head(first)})
+    assert "its head: it is record 1, and backup.json says" in str(found.reason)
     found = sample.changed({name: b"".join(lines[:-1])})
     assert not found.ok, "a record is missing at the end"
     found = sample.changed({name: log + lines[-1]})
@@ -161,6 +172,17 @@ def test_facts_that_do_not_agree(sample: Sample) -> None:
     assert FACTS_NAME in str(sample.changed({}, format=2).reason) or "format 2" in str(
         sample.changed({}, format=2).reason
     )
+
+
+def test_what_is_no_whole_desk_is_not_made_one(sample: Sample, tmp_path: Path) -> None:
+    kept = {name: data for name, data in archives.content(sample.desk).items() if ".in.txt" not in name}
+    other = archives.write(tmp_path / "other.zip", kept, archives.facts_of(sample.desk, "x"))
+    with open_archive(other) as archive, pytest.raises(IntegrityError, match="the input is missing"):
+        restore_to(Files(), archive, tmp_path / "made")
+    history = archives.back_up(sample.desk, tmp_path / "history.zip", only="history")
+    with open_archive(history) as archive, pytest.raises(IntegrityError, match="no desk can be made of it"):
+        restore_to(Files(), archive, tmp_path / "made")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["history.zip", "other.zip"]
 
 
 def test_every_check_is_of_the_manifest(sample: Sample) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import posixpath
+import re
 import struct
 import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -284,6 +287,61 @@ def test_many_entries(tmp_path: Path) -> None:
 def test_f70_facts_that_lead_elsewhere(tmp_path: Path, facts: dict[str, object], reason: str) -> None:
     path = archives.write(tmp_path / "x.zip", PLAIN, replace(FACTS, **facts))
     assert reason in refused(path)
+
+
+def test_f70_two_names_for_one_file(tmp_path: Path) -> None:
+    real = base64.b64encode(b"data/deskhand.yaml").decode()
+    entries = {**PLAIN, "data/b%FF": b""}
+    assert "the same real name" in refused(
+        archives.write(tmp_path / "x.zip", entries, replace(FACTS, escaped={"data/b%FF": real}))
+    )
+
+
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        ({"entries": 2}, "it has 3 files and backup.json says 2"),
+        ({"modes": {"data/deskhand.yaml": "644"}}, "other permissions than"),
+        ({"mtimes_ns": {"data/nowhere": 1}}, "a time for 'data/nowhere'"),
+    ],
+)
+def test_f70_facts_that_are_not_so(tmp_path: Path, wrong: dict[str, Any], reason: str) -> None:
+    assert reason in refused(archives.write(tmp_path / "x.zip", PLAIN, FACTS, wrong=wrong))
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda listed: listed[:-1], "is cut off"),
+        (lambda listed: b"odd\n" + listed, "line 1 of MANIFEST.sha256 is no line"),
+        (lambda listed: listed + listed[listed.index(b"\n") + 1 :], "comes again"),
+        (lambda listed: re.sub(rb"\w{64}(?=  backup.json)", b"0" * 64, listed), "is not the one in MANIFEST"),
+    ],
+)
+def test_f70_a_manifest_that_is_odd(tmp_path: Path, change: Callable[[bytes], bytes], reason: str) -> None:
+    with open_archive(archives.write(tmp_path / "x.zip", PLAIN, FACTS)) as archive:
+        listed = archive.read(MANIFEST_NAME)
+    assert reason in refused(archives.write(tmp_path / "x.zip", PLAIN, FACTS, manifest=change(listed)))
+
+
+@pytest.mark.parametrize(
+    ("limit", "reason"), [("ENTRIES_MAX", "more entries than any desk"), ("ABOUT_MAX", "is longer than any")]
+)
+def test_f70_what_is_too_much_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, reason: str
+) -> None:
+    path = archives.write(tmp_path / "x.zip", PLAIN, FACTS)
+    monkeypatch.setattr(archive_read, limit, 3)
+    assert reason in refused(path)
+
+
+def test_f70_something_behind_the_end_of_what_is_packed(tmp_path: Path) -> None:
+    name = "data/long"
+    with open_archive(archives.write(tmp_path / "x.zip", {**PLAIN, name: bytes(1000)}, FACTS)) as archive:
+        entry = archive.entries[name]
+        archive.entries[name] = replace(entry, packed=entry.packed + 5)
+        with pytest.raises(Damaged, match="something stands behind its end"):
+            archive.read(name)
 
 
 def test_a_name_that_was_escaped(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import shutil
 import subprocess
 import zlib
@@ -19,6 +20,7 @@ from deskhand.store.audit_log import AuditLog
 from deskhand.store.audit_verify import Verified, verify
 from deskhand.store.files import Files, StrPath
 from deskhand.store.head import HEAD_NAME
+from deskhand.store.packed import unpack
 from deskhand.store.segments import batches, free_name, names, scan
 from deskhand.testing.clock import FakeClock
 from deskhand.testing.faulty_files import Crash, FaultyFiles
@@ -197,6 +199,23 @@ def test_what_stands_behind_the_end_of_a_long_one_is_found_too(tmp_path: Path, c
         assert [problem.reason for problem in verify(folder, strict=strict).errors] == [
             "the packed file is damaged: something stands behind its end"
         ]
+
+
+def test_a_cut_file_is_not_read_for_ever() -> None:
+    ends: list[int] = []
+
+    class Cut(io.BytesIO):
+        """Ends, and is asked once more at most."""
+
+        def read(self, size: int | None = -1) -> bytes:
+            data = super().read(size)
+            if not data:
+                ends.append(1)
+                assert len(ends) < 3, "it is read again and again"
+            return data
+
+    with pytest.raises(IntegrityError, match="it ends too early"):
+        unpack(Cut(gzip.compress(b"a line\n")[:-1]), Path("x.gz"), 1 << 16).read()
 
 
 def test_a_changed_record_in_a_packed_file_is_found_at_its_line(folder: Path) -> None:

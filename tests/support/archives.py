@@ -7,6 +7,7 @@ import os
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from msgspec.structs import replace
@@ -63,8 +64,15 @@ def facts_of(desk: Desk, name: str, **more: Any) -> BackupFacts:
     )
 
 
-def write(path: Path, entries: Mapping[str, bytes], facts: BackupFacts, *, manifest: bytes | None = None) -> Path:
-    """An archive with these entries, and everything that says what they are."""
+def write(
+    path: Path,
+    entries: Mapping[str, bytes],
+    facts: BackupFacts,
+    *,
+    manifest: bytes | None = None,
+    wrong: Mapping[str, Any] = MappingProxyType({}),
+) -> Path:
+    """An archive with these entries, and everything that says what they are; *wrong*: facts that are not so."""
     entries = {README_NAME: b"By hand: unzip, sha256sum -c.\n", **entries}
     facts = replace(
         facts,
@@ -72,6 +80,7 @@ def write(path: Path, entries: Mapping[str, bytes], facts: BackupFacts, *, manif
         bytes=sum(map(len, entries.values())),
         mtimes_ns={name: STAMP for name in entries if name.startswith(("data/", "audit/"))},
     )
+    facts = replace(facts, **wrong)
     entries = {**entries, FACTS_NAME: encode_facts(facts)}
     entries = {**entries, MANIFEST_NAME: manifest_of(entries) if manifest is None else manifest}
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:

@@ -25,13 +25,15 @@ PRODUCT = Path(deskhand.__file__).parent
 WHERE = ("core/step.py", "core/replay.py", "core/deliver_path.py", "engine/*.py", "store/*.py")
 """Where the log, the queue and what people answered are protected; what only reads or shows is left out below."""
 READERS = frozenset({"engine/view.py", "store/audit_verify.py", "engine/clockwork.py"})
-RAISED = frozenset({"IntegrityError", "HeldError", "Changed", "IllegalMove", "FsyncError"})
+RAISED = frozenset({"IntegrityError", "HeldError", "Changed", "IllegalMove", "FsyncError", "Damaged"})
 """Errors that say: this is not what it should be."""
 REFUSING = frozenset({"_refuse", "_refuse_bad", "_damaged", "_held", "_swapped", "_refused", "held_error"})
 """Functions that make or raise such an error."""
 ANSWERS = frozenset({"Postponed", "Declined", "Damage", "Hold", "Edited", "Foreign"})
 """Values that say the same."""
-HOSTILE = frozenset({"store/drop_file.py", "store/dropped.py", "core/deliver_path.py", "store/deliver.py"})
+HOSTILE = frozenset(
+    {"store/drop_file.py", "store/dropped.py", "store/archive_read.py", "core/deliver_path.py", "store/deliver.py"}
+)
 """Where a ValueError or ConfigError is the refusal of something hostile."""
 WIDTH = 60
 """Characters of a condition that are shown."""

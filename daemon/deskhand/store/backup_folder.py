@@ -38,7 +38,9 @@ class Archive(Struct, frozen=True):
 @contextmanager
 def held(files: Files, desk: Desk, operation: str) -> Iterator[Path]:
     """The folder, ours for as long as this lasts.  HeldError when somebody else is at it; OSError from the disk."""
-    files.make_folder(desk.backups)
+    if not desk.backups.is_dir():
+        files.make_folder(desk.backups)
+        files.fsync_folder(desk.root)
     fd = os.open(desk.backups, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0))
     try:
         if sys.platform != "win32":

@@ -28,9 +28,10 @@ class IncidentNotes:
         """Make the note, durably; one that is there is kept.  StoreError when the disk refuses."""
         path = self.path(incident)
         try:
+            missing = [folder for folder in (self._folder, *self._folder.parents) if not folder.exists()]
             self._files.make_folder(self._folder, mode=0o755)
             self._files.create(path, text.encode("utf-8", "backslashreplace"), mode=0o644)
-            self._files.fsync_folder(self._folder)
+            self._files.fsync_folders([self._folder, *(folder.parent for folder in missing)])
         except FileExistsError:
             pass
         except OSError as error:

@@ -150,6 +150,7 @@ def restore_file(files: Files, archive: Archive, path: str, root: Path, day: str
         wanted = root / archive.real(name)
         if not wanted.parent.resolve().is_relative_to(root.resolve()):
             raise UsageError(OPERATION, "its folder is a link that leads out of the desk", path=wanted.parent)
+        missing = [folder for folder in (wanted.parent, *wanted.parent.parents) if not folder.exists()]
         files.make_folder(wanted.parent, mode=0o755)
         for target in _names(wanted, day):
             if not os.path.lexists(target):
@@ -161,7 +162,7 @@ def restore_file(files: Files, archive: Archive, path: str, root: Path, day: str
         except BaseException:
             files.unlink(temporary)
             raise
-        files.fsync_folder(target.parent)
+        files.fsync_folders([target.parent, *(folder.parent for folder in missing)])
         return target
 
 

@@ -159,6 +159,12 @@ class LossyFiles(Files):
             super().replace(source, target)
             self._change(target, lambda: _take_back(Path(target), Path(source), old), source)
 
+    def exchange(self, one: StrPath, other: StrPath) -> None:
+        """Let them swap their names; it can be undone."""
+        with self._lock:
+            super().exchange(one, other)
+            self._change(other, lambda: Files().exchange(one, other), one)
+
     def unlink(self, path: StrPath, *, missing_ok: bool = True) -> None:
         """Remove; it can come back."""
         with self._lock:
