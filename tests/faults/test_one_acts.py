@@ -143,6 +143,21 @@ def test_f55_a_copy_on_the_same_machine_sends_nothing_beside_its_original(bench:
     assert sent(bench) == 1
 
 
+def test_f55_an_adopted_copy_leaves_alone_what_runs_for_its_original(bench: FaultBench) -> None:
+    bench.start()
+    bench.drop("letter.txt", b"Dear Ann\n", route="send")
+    bench.until(bench.runs, "it runs")
+    with bench.frozen():
+        copy = bench.copy()
+    copy.ok("init", "--adopt", copy.root)
+    assert copy.command("run", "--until-idle").returncode == 0
+    (bench.root.parent / "go").touch()
+    bench.wait_records("task.delivered")
+    assert not bench.records("task.in_doubt"), "nobody ended its attempt"
+    assert bench.stop() == 0
+    assert sent(bench) == 1
+
+
 # -- another machine ---------------------------------------------------------------------------------------------------
 
 

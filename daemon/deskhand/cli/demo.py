@@ -267,9 +267,11 @@ class Demo:
         from deskhand.handlers.orphans import processes_of
         from deskhand.store.audit_read import lines
         from deskhand.store.desk import Desk
+        from deskhand.store.machine import process_mark
 
-        record = next(iter(lines(Desk(self.desk).audit))).record
-        return [] if record is None else processes_of(record.fields["log_id"])
+        desk = Desk(self.desk)
+        record = next(iter(lines(desk.audit))).record
+        return [] if record is None else processes_of(process_mark(desk, record.fields["log_id"]))
 
     def log(self) -> str:
         """The end of what the daemon said."""

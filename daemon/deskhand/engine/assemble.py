@@ -60,6 +60,7 @@ from deskhand.store.copied_folder import Manifest
 from deskhand.store.desk import Desk
 from deskhand.store.files import Files, FsyncError
 from deskhand.store.lock import DeskLock
+from deskhand.store.machine import process_mark
 from deskhand.store.mounts import is_remote
 from deskhand.store.queue_folders import QueueFolders
 from deskhand.store.recipes import Recipes
@@ -117,14 +118,15 @@ def open_desk(
             log.warning("queue/.salt was gone and was made anew: no drop is found by the `key:` of an older one")
         audit = open_log(files, desk, recipes, clock, environ, adopt=adopt, fresh=fresh)
         stack.callback(audit.close)
-        recovered = [] if rehearsal else orphans.reap_strangers(audit.log_id, audit.run)
+        mark = process_mark(desk, audit.log_id)
+        recovered = [] if rehearsal else orphans.reap_strangers(mark, audit.run)
         for stranger in recovered:
             log.warning("a process of an earlier run was ended", pid=stranger.pid, attempt=stranger.attempt)
         ledger = Ledger(audit, lambda key: _history(desk, key))
         recipes.refresh(ledger.book.pins)
         seen = Seen.open(files, desk.queue, _records(desk))
         stack.callback(seen.close)
-        spawner = Spawner(audit.log_id, audit.run)
+        spawner = Spawner(mark, audit.run)
         background = Background(ring, inline=not work)
         stack.callback(background.close)
         parts = _parts(

@@ -1,9 +1,10 @@
 """Proof that nothing of an earlier run is alive: the only module that looks at other processes (psutil).
 
-The spawner, its keepers and every handler carry the desk's log id and the daemon's run id in their environment, and a
-digest of both in a resource limit that they cannot take off (see ``mark``).  A process that carries this desk's log id
-and another run's id is left over from a daemon that died.  Such processes normally end by themselves within
-milliseconds, because the spawner's socket to the daemon ended; what does not is killed.
+The spawner, its keepers and every handler carry the desk's mark (its log, and which folder it stands in) and the
+daemon's run id in their environment, and a digest of both in a resource limit that they cannot take off (see ``mark``).
+A process that carries this desk's mark and another run's id is left over from a daemon that died.  Such processes
+normally end by themselves within milliseconds, because the spawner's socket to the daemon ended; what does not is
+killed.
 
 Not found: processes of other users; and where there is no such limit (macOS, a daemon that itself was started with a
 low one) a process that replaced its environment *and* outlived both its keeper and its spawner.

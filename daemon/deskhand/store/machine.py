@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 
+from deskhand.store.desk import Desk
 from deskhand.store.files import Files
 
 _SYSTEM_IDS = (Path("/etc/machine-id"), Path("/var/lib/dbus/machine-id"))
@@ -21,6 +22,15 @@ def state_folder(environ: Mapping[str, str]) -> Path:
         return Path(base) / "deskhand" if base else Path.home() / "AppData" / "Local" / "deskhand"
     base = environ.get("XDG_STATE_HOME")
     return Path(base if base and os.path.isabs(base) else Path.home() / ".local" / "state") / "deskhand"
+
+
+def process_mark(desk: Desk, log_id: str) -> str:
+    """What the processes of this desk bear: its log, and which folder on this machine it stands in.
+
+    A copy has the same log; what runs for the original is none of its business, whoever adopts it.
+    """
+    stands = os.stat(desk.queue)
+    return f"{log_id}.{stands.st_dev:x}.{stands.st_ino:x}"
 
 
 def machine_id(files: Files, state: Path) -> str:
