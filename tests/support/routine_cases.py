@@ -91,8 +91,6 @@ def _with(table: Table, *steps: str) -> None:
     """A desk whose only checklist has these steps."""
     table.reset(EMPTY)
     folder = table.desk.vault / "checklists"
-    for path in folder.iterdir():
-        path.unlink()
     body = "".join(f"  - {step}\n" for step in steps)
     (folder / "round.yaml").write_text(f"schema: 1\ntitle: a round\npurpose: a test\nsteps:\n{body}")
     (table.desk.root / "out").mkdir(exist_ok=True)  # where `Instant` puts what it makes
