@@ -36,6 +36,7 @@ from deskhand.testing.clock import FakeClock
 from deskhand.testing.faulty_files import FaultyFiles
 from deskhand.testing.log import MemoryLog
 from tests.support import archives, invariants
+from tests.support import routine_cases as routines
 from tests.support.crash import TURNS, Table
 from tests.support.crash_files import CrashFiles
 from tests.support.fault_desk import FaultBench
@@ -364,6 +365,12 @@ SAFETY = {
     "task.delivered": Carries("it is delivered again, perhaps beside what a person moved away", KEEP),
     "task.forgotten": Carries("what could not be erased at once stays, and nobody would know", forgotten),
     "restore.performed": Carries("the desk was put back to an older one, and nobody would know", put_back),
+    "schedule.handled": Carries("what was due while the machine was off is not made up for", routines.handled),
+    "checklist.adopted": Carries("what came with the desk counts no more after the next start", routines.came_with),
+    "checklist.blessed": Carries("what a person allowed counts no more after the next start", routines.blessed),
+    "checklist.started": Carries("after the next start nobody is asked any more", routines.begun),
+    "checklist.step": Carries("a program that was cut off runs once more", routines.stepped),
+    "checklist.signed": Carries("after the next start a person's answer is gone", routines.signed),
     "foreign.found": Carries("somebody put a task there, and nobody would know", stranger),
     "foreign.restored": Carries("somebody moved a task's files, and nobody would know", moved_by_hand),
 }
@@ -388,6 +395,7 @@ INFORMS = {
     "incident.closed": "it counts as open until it is closed again",
     "audit.compressed": "what is in a packed day is proved by the chain, and by the day after it",
     "cleanup.done": "what it removes is temporary or finished, and what became of tasks is on record",
+    "checklist.finished": "every step is on record: after a start it is finished again",
     "config.changed": "another hash of the settings is in the next `daemon.started`",
     "task.parked": "after a start it is routed again, by the same recipes, and parked again",
     "task.blocked": "after a start it is routed again, and waits again",

@@ -163,9 +163,14 @@ SCENARIOS |= {
 
 
 def furnish(desk: Desk) -> None:
-    """A desk with a recipe that may be repeated, one that may not, and one that asks."""
+    """A desk with a recipe that may be repeated, one that may not, and one that asks.
+
+    Without checklists: their times would come or not, by the hour at which a campaign runs.
+    """
     bench = FaultBench(desk.root.parent)
     retry = {"attempts": 9, "backoff": "1s"}
     bench.bless("work", "command", argv=["work"], idempotent=True, retry=retry, deliver="made/{name}")
     bench.bless("once", "command", argv=["once"], idempotent=False, deliver="paid/{name}")
     bench.bless("asked", "command", argv=["asked"], idempotent=True, approval="required")
+    for path in (desk.vault / "checklists").iterdir():
+        path.unlink()
