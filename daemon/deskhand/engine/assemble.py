@@ -239,6 +239,7 @@ def _recover(files: Files, desk: Desk, parts: Parts, now: float) -> int:
     recovery = Recovery(
         *(desk, parts.ledger, parts.placement, parts.folders, Attempts(files, desk), parts.outcomes, parts.log),
         partial(reunite, files, desk),
+        parts.runs.hear_again,
     )
     cut = recovery.run(now)
     _sweep(files, desk)

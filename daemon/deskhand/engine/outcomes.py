@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import random
 
 from deskhand.core.backoff import pause
@@ -37,7 +38,8 @@ class Outcomes:
     def finished(self, report: Finished, now: float) -> None:
         """Decide about an attempt that is over.
 
-        OSError when a question to a person cannot be put on disk: nothing was decided, the same call can be made again.
+        OSError when a question to a person cannot be put on disk, or what it is about is not in place yet: nothing was
+        decided, the same call can be made again.
         """
         task = self._ledger.tasks.get(report.key)
         if task is None or task.state is not State.STARTED or task.attempt != report.attempt:
@@ -56,6 +58,8 @@ class Outcomes:
         idempotent = recipe is not None and (recipe.idempotent or recipe.kind == "keep")
         ask = None
         if report.result in ("cut", "drained") and not idempotent:
+            if task.key in self._placement.behind:
+                raise OSError(errno.EBUSY, "its files are not where they belong yet")
             try:
                 ask = self._doubt(task, report, now)
             except IntegrityError as error:

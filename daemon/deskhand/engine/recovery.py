@@ -36,7 +36,9 @@ class Recovery:
         outcomes: Outcomes,
         log: Log,
         reunite: Callable[[Mapping[str, str]], list[tuple[str, str]]],
+        later: Callable[[Finished], None],
     ) -> None:
+        """*later* takes a report about which nothing could be decided now."""
         self._desk = desk
         self._ledger = ledger
         self._placement = placement
@@ -45,6 +47,7 @@ class Recovery:
         self._outcomes = outcomes
         self._log = log
         self._reunite = reunite
+        self._later = later
         self._in_place: Counter[str] = Counter()
         """Key -> its files that stand in the folder of its state."""
         self._leftover: set[str] = set()
@@ -151,5 +154,12 @@ class Recovery:
                 continue
             self._log.warning("an attempt was cut off", task=task.key, attempt=task.attempt)
             reason = f"the daemon ended during attempt {task.attempt}"
-            self._outcomes.finished(Finished(task.key, task.attempt, "cut", reason), now)
+            report = Finished(task.key, task.attempt, "cut", reason)
+            try:
+                self._outcomes.finished(report, now)
+            except FsyncError:
+                raise
+            except OSError as error:
+                self._log.warning("nothing can be decided about it yet", task=task.key, cause=str(error))
+                self._later(report)
         return len(cut)

@@ -46,6 +46,8 @@ class Runs:
         self._ring = ring
         self._name = f"run-{id(self):x}"
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix=self._name)
+        self._again: list[Report] = []
+        """Reports about which nothing could be decided; asked for once more when the next tick is due."""
         self._reports: queue.SimpleQueue[Report] = queue.SimpleQueue()
         self._over: queue.SimpleQueue[tuple[Job, Ended]] = queue.SimpleQueue()
         """Processes that have ended; what they left is still to be looked at."""
@@ -111,6 +113,8 @@ class Runs:
         for _ in range(self._over.qsize()):
             job, ended = self._over.get_nowait()
             self._guarded(partial(self._sum_up, ended=ended), job)
+        again, self._again = self._again, []
+        yield from again
         for _ in range(self._reports.qsize()):
             yield self._reports.get_nowait()
 
@@ -126,7 +130,7 @@ class Runs:
 
     def hear_again(self, report: Report) -> None:
         """Nothing could be decided now: the next :meth:`reports` yields it once more."""
-        self._reports.put(report)
+        self._again.append(report)
 
     def retry(self) -> None:
         """Try again to keep the results of runs that are over."""
@@ -149,13 +153,13 @@ class Runs:
 
     @property
     def reported(self) -> bool:
-        """Whether there is something to hear."""
+        """Whether there is something new to hear; what has to be heard again wakes nobody."""
         return not self._reports.empty()
 
     @property
     def busy(self) -> bool:
         """Whether an attempt or a delivery is under way or not yet heard."""
-        return bool(self._running or self._delivering) or not self._reports.empty()
+        return bool(self._running or self._delivering or self._again) or not self._reports.empty()
 
     def hurry(self, patience: float) -> None:
         """Let :meth:`close` wait no longer than *patience* seconds for what the pool is at."""
