@@ -19,7 +19,7 @@ from deskhand.engine.clock import SystemClock
 from deskhand.store.desk import Desk
 from deskhand.testing.intake_bench import IntakeBench, make_folders
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the observer is inotify's")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="the observer is inotify's")]
 WaitFor = Callable[..., object]
 
 # Scans come only from rings and due times here, as with `scan_interval: 1h`.

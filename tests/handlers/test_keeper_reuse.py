@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 PATH = {"PATH": "/usr/local/bin:/usr/bin:/bin"}
 SELF = (sys.executable, "-I", "-S", "-c")
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")]
 
 
 def keepers(runner: Runner) -> list[psutil.Process]:

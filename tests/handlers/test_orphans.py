@@ -16,6 +16,7 @@ from deskhand.errors import RunError
 from deskhand.handlers import orphans
 from deskhand.handlers.orphans import Stranger, reap_run, reap_strangers
 
+pytestmark = pytest.mark.slow
 Start = Callable[..., subprocess.Popen[bytes]]
 WaitFor = Callable[..., object]
 

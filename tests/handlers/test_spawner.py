@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 PATH = {"PATH": "/usr/local/bin:/usr/bin:/bin"}
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")]
 
 
 def gone(pid: int) -> bool:

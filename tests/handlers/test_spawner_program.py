@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 PATH = {"PATH": "/usr/local/bin:/usr/bin:/bin"}
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")]
 
 
 # -- output ------------------------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from tests.support import invariants
 from tests.support.desk import recipe
 from tests.support.inside import inside
 
+pytestmark = pytest.mark.slow
 PROGRAM = """
 import os, signal, sys, threading
 from pathlib import Path

@@ -19,7 +19,7 @@ from deskhand.testing.sample_log import append_task, three_days
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "audit-log-format.md").read_text()
 SHELLS = [shell for shell in ("dash", "bash") if shutil.which(shell) and shutil.which("sha256sum")]
-pytestmark = pytest.mark.skipif(not SHELLS, reason="no POSIX shell with sha256sum here")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not SHELLS, reason="no POSIX shell with sha256sum here")]
 
 
 @pytest.fixture(params=SHELLS[:1])
