@@ -18,9 +18,8 @@ PEERS_STAMP := $(PEERS)/.ready-$(shell cksum < requirements/bench.txt | tr ' ' -
 ARGS ?=
 SECONDS ?= 60
 EXAMPLES ?= 1000
-# Processes that share the fast tests: one more than there are processors, for some wait a little; 0 runs them in one (a
-# debugger needs that).
-WORKERS ?= $(shell expr $$(nproc 2>/dev/null || echo 2) + 1)
+# Processes that share the fast tests: "logical" is one for each processor, 0 runs them in one (a debugger needs that).
+WORKERS ?= logical
 FAST := -q -n $(WORKERS) --maxprocesses=4 --dist=worksteal
 # Compiled modules are kept: the tests start hundreds of processes, and each of them would compile everything again.
 unexport PYTHONDONTWRITEBYTECODE
