@@ -15,6 +15,8 @@ SECONDS = 2.0
 """For one phase of one test, on a machine with nothing else to do; most take some milliseconds."""
 EXAMPLES = 30
 """Of each property, among the fast tests; `make properties` tries many more."""
+_WANTED = os.environ.get("DESKHAND_EXAMPLES")
+"""As it was when the run began: the tests themselves see none of these variables."""
 MARKERS = ("faults", "powercut", "soak", "acceptance", "slow")
 
 
@@ -25,7 +27,7 @@ def judged() -> bool:
 
 def examples() -> int:
     """Examples that are tried of each property: ``DESKHAND_EXAMPLES``, or as many as the fast tests have time for."""
-    return int(os.environ.get("DESKHAND_EXAMPLES") or EXAMPLES)
+    return int(_WANTED or EXAMPLES)
 
 
 def marked(item: pytest.Item) -> bool:
