@@ -152,8 +152,8 @@ SPOILED: dict[str, tuple[Text, ...]] = {
 }
 """What is spoiled -> how."""
 DICE = range(12)
-"""Always the same stories, as many as in twelve usual runs; the first one that tells ends it, nearly always in the first
-three.  What threads do is not always batched alike, so that a story may tell in one run and not in the next."""
+"""Always the same stories, as many as in twelve usual runs; the first one that tells ends it, nearly always in the
+first three.  What threads do is not always batched alike, so that a story may tell in one run and not in the next."""
 
 
 @pytest.mark.parametrize("name", SPOILED)
