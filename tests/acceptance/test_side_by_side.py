@@ -70,7 +70,7 @@ def there(name: str) -> None:
     if "Redis" in name and not shutil.which("redis-server"):
         pytest.skip("redis-server is not installed")
     if name != "watchdog script" and not (ROOT / ".venv-bench").is_dir():
-        pytest.skip("the peers are not installed, see `make bench-peers`")
+        pytest.skip("the peers are not installed")
 
 
 def test_who_is_missing_is_named(tmp_path: Path) -> None:
